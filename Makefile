@@ -1,0 +1,66 @@
+# Footnote. `make` alone lists what can be made. Everything is installed into .venv and nowhere else, except Debian's
+# Chromium for the browser tests, and that only for root.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# A stamp is as old as the last installation: pip runs again only when what it reads has changed since.
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint bench clean chromium
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "  PYTHON=python3.12 chooses the interpreter that .venv is made with (3.11 or newer)"
+
+run: $(RUN_STAMP) ## install, read seeds/ into the index, open the page
+	$(BIN)/rag ingest seeds
+	$(BIN)/rag serve
+
+test: lint chromium ## install with development tools, then lint and run all tests
+	$(BIN)/python -m pytest
+
+lint: $(DEV_STAMP) ## format, lint, types and import rules, without the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV_STAMP) ## measure the pipeline on this machine
+	$(BIN)/python -m evals.bench_pipeline
+
+clean: ## remove .venv, caches and build output; the index in .footnote stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# What it needs is checked first, and a failed attempt removed. Only its existence matters, hence order-only below.
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, '$(PYTHON)' is not: name another, as in 'make run PYTHON=python3.12'" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' comes without the venv module: install it (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(PIP) --editable .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(PIP) --editable '.[dev]'
+	@touch $(RUN_STAMP) $@
+
+# The tests of the page drive a real browser. Without one they fail, and this line says why: they are never skipped.
+chromium:
+	@command -v chromium >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Chromium for the browser tests"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
+	    >/dev/null && exit 0; \
+	fi; \
+	echo "no chromium found, the browser tests will fail: install it, on Debian with 'sudo apt-get install chromium'" >&2
