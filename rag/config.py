@@ -1,0 +1,97 @@
+"""All settings, flat and frozen: each from an argument, from ``RAG_<NAME>`` in the environment, or from its default.
+
+Knows nothing about who uses a setting. An unknown ``RAG_…`` variable is an error: a typo must not silently mean the
+default.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rag.errors import SettingsError
+
+BUNDLED_ENCODER = "all-MiniLM-L6-v2"
+SHAPING = ("encoder", "max_passage_tokens", "overlap_sentences")
+
+
+class Settings(BaseSettings):
+    """How Footnote works; ``SHAPING`` names the settings that an existing index was built with."""
+
+    model_config = SettingsConfigDict(env_prefix="RAG_", frozen=True, extra="forbid")
+
+    index_dir: Path = Field(Path(".footnote"), description="folder of the index; relative to the working directory")
+    encoder: str = Field(
+        BUNDLED_ENCODER,
+        description="sentence-transformers model: the bundled one needs no network; else a folder or a hub name",
+    )
+    max_passage_tokens: int = Field(
+        200, ge=32, le=512, description="tiktoken tokens a passage; 200 stays below MiniLM's 256 word pieces in English"
+    )
+    overlap_sentences: int = Field(
+        1, ge=0, le=3, description="sentences repeated from the passage before; 1 keeps 'He added that' readable"
+    )
+    batch_size: int = Field(64, ge=1, le=1024, description="texts embedded at once; more gains nothing on two cores")
+    threads: int = Field(0, ge=0, le=256, description="torch threads; 0 means one for each core this process may use")
+    max_file_mb: int = Field(50, ge=1, le=4096, description="megabytes; a larger file is refused rather than read")
+    top_k: int = Field(10, ge=1, le=100, description="hits that a search returns when the caller names no number")
+    candidates: int = Field(
+        50, ge=5, le=500, description="units taken from each ranking before fusion; beyond 50 the seeds gain nothing"
+    )
+    passages_read: int = Field(
+        12, ge=1, le=50, description="passages the evidence model reads; ten hold .96 of the evidence in the seeds"
+    )
+    min_probability: float = Field(
+        0.24,
+        ge=0.0,
+        le=1.0,
+        description="a sentence answers from this probability on; chosen in rag/weights on SQuAD 2.0",
+    )
+    max_claims: int = Field(3, ge=1, le=10, description="quotes an answer may have; a fact needs one, a comparison two")
+    max_question_chars: int = Field(
+        2000, ge=10, le=100_000, description="characters; the encoder reads about 1,000 and a longer one is a document"
+    )
+    host: str = Field("127.0.0.1", description="address of the page; loopback, since the page has no login by default")
+    port: int = Field(7860, ge=1, le=65535, description="port of the page; Gradio's usual one")
+
+    def __init__(self, **values: Any) -> None:
+        unknown = [name for name in values if name not in type(self).model_fields]
+        unknown += [
+            key
+            for key in os.environ
+            if key.upper().startswith("RAG_") and key[4:].lower() not in type(self).model_fields
+        ]
+        if unknown:
+            raise SettingsError(_unknown(unknown[0], list(type(self).model_fields)))
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(f"setting {name} is {first.get('input')!r}: {first['msg'].lower()}") from error
+
+    def hash(self) -> str:
+        """Return 12 hex digits over all settings but the index folder, which changes no answer."""
+        return _digest(
+            {k: v for k, v in self.model_dump(mode="json").items() if k not in {"index_dir", "host", "port"}}
+        )
+
+    def shaping(self) -> dict[str, str | int]:
+        """Return the settings that shape what is in an index: opening it with others is an error."""
+        return {name: getattr(self, name) for name in SHAPING}
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    bare = name[4:].lower() if name.upper().startswith("RAG_") else name
+    close = difflib.get_close_matches(bare, known, n=1)
+    advice = f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}"
+    return f"unknown setting {name}: {advice}"
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,480 @@
+"""Cut a document into passages of whole sentences.
+
+The order is: lines to paragraphs, paragraphs to headings and sentences, sentences packed into passages. Every step
+makes spans of the document's text and nothing else, so a passage cannot differ from what it was cut from. Knows nothing
+about why a span is excluded, and nothing about embedding; the ingest calls it. Over 300 lines since the four steps
+share their spans and are read together; each has its own part of the file.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import os
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pysbd
+import tiktoken
+
+from rag.clean import Line, lines
+from rag.errors import InvalidValue, ModelUnavailable
+from rag.types import Document, Exclusion, Passage, Span
+
+MAX_HEADING_CHARS = 130  # the longest heading met in the seeds has 122; paragraphs without a full stop are longer
+MAX_QUESTION_CHARS = 100  # a question that stands alone between blank lines and is short asks what follows to answer it
+MAX_WRAPPED_CHARS = 120  # no text is wrapped by hand at more
+MIN_WRAPPED_CHARS = 40  # nor at less; lists and verses are often narrower
+# Characters that the segmenter sees at once. Its time for each grows with their number (fourfold from 500 to 30,000),
+# and one unpaired quotation mark hides the sentence ends of all that follow.
+MAX_WINDOW_CHARS = 1000
+# Of white space inside a passage. More than that separates, and tiktoken dies of some hundred thousand in a row.
+MAX_GAP_CHARS = 200
+MIN_LIMIT = 8  # one character can take four tokens; a limit has to leave room for more than one
+
+_MARKDOWN_HEADING = re.compile(r"(#{1,6})\s+(\S.*?)\s*#*")
+_LIST_ITEM = re.compile(r"(?:[-–—*+•·▪‣]|\(?(?:\d{1,3}|[A-Za-z]|[ivx]+)[.)])\s")
+_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
+_HEADING_START = re.compile(r"[\"“«‘'„(\[]*[^\W_]")
+_NO_HEADING_END = (":", ";", ",", "(", "-", "–", "—")
+_CLAUSE_END = re.compile(r"[,;:)\]—–][\"'”’»]*(?=\s)|(?<=\s)[—–](?=\s)|[、，；：]")
+_CLOSING_QUOTE = re.compile(r"[”\"’'»]$")
+_ENUMERATOR = re.compile(r"\(?\d{1,3}[.)]")
+# Who spoke, behind a quotation: "Putin said.", "the political analyst said.", "said Putin."
+_SPEECH_VERB = (
+    r"(?:said|says|asked|asks|added|adds|told|replied|answered|stated|noted|explained|concluded|stressed|"
+    r"emphasi[sz]ed|continued|argued|wrote|warned|admitted|insisted|recalled|declared|remarked)"
+)
+_SPEAKER = re.compile(rf"(?:[\w.’'-]+ ){{1,4}}{_SPEECH_VERB}[.,:]?|{_SPEECH_VERB}(?: [\w.’'-]+){{1,4}}")
+
+O200K_FILE = "fb374d419588a4632f3f557e76b4b70aebbca790"  # tiktoken's name for it: SHA-1 of the address it comes from
+O200K_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An upper bound for a passage: ``count(text)`` of its text is at most ``maximum``."""
+
+    name: str
+    count: Callable[[str], int]
+    maximum: int
+
+    def __post_init__(self) -> None:
+        if self.maximum < MIN_LIMIT:
+            raise InvalidValue(f"limit {self.name} is {self.maximum}; it is at least {MIN_LIMIT}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Paragraph:
+    """One line, or several that were wrapped by hand. ``part`` counts the exclusions before it."""
+
+    lines: tuple[Line, ...]
+    part: int
+
+    @property
+    def span(self) -> Span:
+        return Span(self.lines[0].start, self.lines[-1].end)
+
+    @property
+    def text(self) -> str:
+        return " ".join(line.text for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What passages are packed from: a sentence or a piece of one, or (a piece of) a heading."""
+
+    span: Span
+    is_sentence: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Units that may share a passage, under one heading; headings lead."""
+
+    heading: str
+    units: tuple[_Unit, ...]
+
+
+def split(
+    document: Document, exclusions: Sequence[Exclusion], *, limits: Sequence[Limit], overlap_sentences: int
+) -> tuple[Passage, ...]:
+    """Cut a document into passages, in the order of its text.
+
+    exclusions: sorted, whole lines, as ``rag.clean.exclusions`` returns them; InvalidValue if one ends inside a line.
+    limits: every passage's text keeps all of them. A sentence above a limit is cut at the end of a clause, else at
+    white space, else anywhere; each piece then counts as a sentence.
+    overlap_sentences: a passage repeats so many of the one before; fewer where the limit or the section leaves no room.
+
+    A passage has as many whole sentences as fit, and crosses neither a heading nor an excluded span. A heading opens
+    the passage after it and is in its span, but not among its sentences. Every character that is not white space and
+    not excluded lies in at least one passage.
+    """
+    text = document.text
+    return tuple(
+        _passage(document, section.heading, group)
+        for section in _sections(text, document.title, _paragraphs(text, exclusions))
+        for group in _pack(text, _fitted(text, section.units, limits), limits, overlap_sentences)
+    )
+
+
+def sentences(text: str, span: Span) -> tuple[Span, ...]:
+    """Return the sentences of one paragraph, ``text[span.start:span.end]``, in offsets of ``text``.
+
+    They are in order, without white space at their ends, and together hold every other character of the paragraph once,
+    whatever the segmenter makes of it: only its opinion on where sentences end is used.
+    """
+    found: list[Span] = []
+    start = span.start
+    while start < span.end:
+        window = text[start : min(start + MAX_WINDOW_CHARS, span.end)]
+        ends = _sentence_ends(window)
+        if start + len(window) < span.end:
+            # The last sentence of the window may go on behind it: it is segmented again from its own start.
+            ends = ends[:-1] or [_last_space(window)]
+        for begin, end in pairwise([0, *ends]):
+            if (piece := _trimmed(text, start + begin, start + end)) is not None:
+                _append_sentence(found, piece, text)
+        start += ends[-1]
+    return tuple(found)
+
+
+def token_limit(maximum: int) -> Limit:
+    """Return a limit in tokens of tiktoken's o200k_base. Raises ModelUnavailable if its vocabulary is not at hand."""
+    encoding = _o200k()
+    # encode_ordinary: a text that spells a control token is counted as the characters that it is.
+    return Limit("tokens", lambda text: len(encoding.encode_ordinary(text)), maximum)
+
+
+# ---- paragraphs ----------------------------------------------------------------------------------------------------
+
+
+def _paragraphs(text: str, exclusions: Sequence[Exclusion]) -> list[_Paragraph]:
+    kept = _kept_lines(text, exclusions)
+    blocks: list[list[tuple[Line, int]]] = []
+    for line, part in kept:
+        above = blocks[-1][-1] if blocks else None
+        if above and above[1] == part and above[0].number + 1 == line.number:
+            blocks[-1].append((line, part))
+        else:
+            blocks.append([(line, part)])
+    return [_Paragraph(joined, block[0][1]) for block in blocks for joined in _unwrapped([line for line, _ in block])]
+
+
+def _kept_lines(text: str, exclusions: Sequence[Exclusion]) -> list[tuple[Line, int]]:
+    """Return the lines that are not excluded, each with the number of exclusions before it."""
+    kept: list[tuple[Line, int]] = []
+    part = 0
+    for line in lines(text):
+        while part < len(exclusions) and exclusions[part].span.end <= line.start:
+            part += 1
+        span = exclusions[part].span if part < len(exclusions) else None
+        if span is None or span.start >= line.end:
+            kept.append((line, part))
+        elif not (span.start <= line.start and line.end <= span.end):
+            raise InvalidValue(f"exclusion [{span.start}, {span.end}) does not cover whole lines")
+    return kept
+
+
+def _unwrapped(block: Sequence[Line]) -> Iterator[tuple[Line, ...]]:
+    """Yield the paragraphs of a run of lines without a blank one between: mostly single lines.
+
+    Lines belong together where they were wrapped to a width: the next line's first word would not have fitted.
+    """
+    width = max(len(line.text) for line in block)
+    joined = [block[0]]
+    for above, line in pairwise(block):
+        full = len(above.text) + 1 + len(line.text.split(maxsplit=1)[0]) > width
+        if full and MIN_WRAPPED_CHARS <= width <= MAX_WRAPPED_CHARS and not _opens_a_line(line.text):
+            joined.append(line)
+        else:
+            yield tuple(joined)
+            joined = [line]
+    yield tuple(joined)
+
+
+def _opens_a_line(text: str) -> bool:
+    return bool(_LIST_ITEM.match(text) or _MARKDOWN_HEADING.fullmatch(text))
+
+
+# ---- headings and sections -----------------------------------------------------------------------------------------
+
+
+def _sections(text: str, title: str, paragraphs: Sequence[_Paragraph]) -> Iterator[_Section]:
+    headings = _headings(title, paragraphs)
+    heading = ""
+    units: list[_Unit] = []
+    for index, paragraph in enumerate(paragraphs):
+        opens = headings[index] and not (index and headings[index - 1])
+        resumes = index > 0 and paragraphs[index - 1].part != paragraph.part
+        if units and (opens or resumes):
+            yield _Section(heading, tuple(units))
+            units = []
+        if headings[index]:
+            heading = _heading_text(paragraph.text)
+        for unit in _units(text, paragraph, is_heading=headings[index]):
+            if units and unit.span.start - units[-1].span.end > MAX_GAP_CHARS:
+                yield _Section(heading, tuple(units))
+                units = []
+            units.append(unit)
+    if units:
+        yield _Section(heading, tuple(units))
+
+
+def _units(text: str, paragraph: _Paragraph, *, is_heading: bool) -> list[_Unit]:
+    if is_heading:
+        return [_Unit(_stripped(text, paragraph.span), is_sentence=False)]
+    return [_Unit(span, is_sentence=True) for span in sentences(text, paragraph.span)]
+
+
+def _headings(title: str, paragraphs: Sequence[_Paragraph]) -> list[bool]:
+    """Return for each paragraph whether it is a heading; decided from the last to the first.
+
+    Markdown headings are. A line that looks like one is a heading where prose follows, or one more heading and then
+    prose: a longer run of short lines is a list, whose entries someone may want to quote.
+    """
+    # 0: prose; n: a line that looks like a heading, n lines above prose. The end of the text opens nothing.
+    depth = [0] * len(paragraphs) + [2]
+    headings = [False] * len(paragraphs)
+    for index in reversed(range(len(paragraphs))):
+        line = paragraphs[index].text
+        is_short = len(paragraphs[index].lines) == 1 and len(line) <= MAX_WINDOW_CHARS
+        is_markdown = is_short and bool(_MARKDOWN_HEADING.fullmatch(line))
+        is_title = is_short and index == 0 and _heading_text(line) == title
+        if is_markdown:
+            depth[index] = 1
+        elif is_title or _looks_like_heading(index, paragraphs):
+            # Of two such lines without a blank one between, the upper one is rather an entry of a list.
+            crowded = depth[index + 1] > 0 and not _apart(index, paragraphs)
+            depth[index] = depth[index + 1] + (2 if crowded else 1)
+        opens_text = is_title and index + 1 < len(paragraphs)
+        headings[index] = is_markdown or opens_text or 1 <= depth[index] <= 2
+    return headings
+
+
+def _looks_like_heading(index: int, paragraphs: Sequence[_Paragraph]) -> bool:
+    paragraph = paragraphs[index]
+    line = paragraph.text
+    if len(paragraph.lines) > 1 or len(line) > MAX_HEADING_CHARS or _LIST_ITEM.match(line):
+        return False
+    start = _HEADING_START.match(line)
+    if start is None or start[0][-1].islower() or line.endswith(_NO_HEADING_END):
+        return False
+    if not _SENTENCE_END.search(line):
+        return True
+    is_question = line.endswith("?") and len(line) <= MAX_QUESTION_CHARS and line[0].isalnum()
+    return is_question and _stands_alone(index, paragraphs) and not re.search(r"[.!?]\s", line)
+
+
+def _stands_alone(index: int, paragraphs: Sequence[_Paragraph]) -> bool:
+    return (index == 0 or _apart(index - 1, paragraphs)) and _apart(index, paragraphs)
+
+
+def _apart(index: int, paragraphs: Sequence[_Paragraph]) -> bool:
+    """Whether a blank line, something left out, or the end of the text comes after a paragraph."""
+    if index + 1 == len(paragraphs):
+        return True
+    return paragraphs[index + 1].lines[0].number - paragraphs[index].lines[-1].number > 1
+
+
+def _heading_text(line: str) -> str:
+    markdown = _MARKDOWN_HEADING.fullmatch(line)
+    return markdown.group(2) if markdown else line
+
+
+# ---- sentences -----------------------------------------------------------------------------------------------------
+
+
+def _sentence_ends(window: str) -> list[int]:
+    """Return where sentences end in ``window``: ascending positions, the last one ``len(window)``.
+
+    The segmenter may change or lose characters, and it may raise on odd input. A sentence of it that is not found again
+    gives no position, and a failure means that nothing is known about the inside of this window.
+    """
+    # One segmenter a call, which costs nothing: it keeps the text it works on, so threads cannot share it. Its own
+    # spans (segment()) come from a regular expression compiled for each sentence, 40 % of the whole time.
+    segmenter = pysbd.Segmenter(language="en", clean=False, char_span=True)
+    try:
+        # A newline ends a sentence for the segmenter; in here it is where a line was wrapped. The length stays.
+        line = window.replace("\n", " ")
+        found = segmenter.processor(line).process()
+    except Exception:  # noqa: BLE001 - forty regular expressions of somebody else over any text whatever
+        return [len(window)]
+    ends, position = [], 0
+    for sentence in found:
+        start = line.find(sentence, position) if sentence else -1
+        if start >= 0:
+            position = start + len(sentence)
+            ends.append(position)
+    return [*(end for end in ends if end < len(window)), len(window)]
+
+
+def _append_sentence(found: list[Span], piece: Span, text: str) -> None:
+    """Append a sentence, or join it to the one before where the segmenter cut one sentence in two."""
+    # A joined sentence stays within the window, so that no later step meets one as long as the document.
+    near = bool(found) and piece.end - found[-1].start <= MAX_WINDOW_CHARS
+    if near and _continues(piece.cut(text), found[-1].cut(text)):
+        found[-1] = Span(found[-1].start, piece.end)
+    else:
+        found.append(piece)
+
+
+def _continues(piece: str, before: str) -> bool:
+    """Whether a piece belongs to the sentence before it.
+
+    So do what holds no letter or digit, what follows a number that only counts ("4." The value), what goes on in lower
+    case after a quotation or a dash ("why? — he could answer"), and the speaker after a quotation ("Putin said.").
+    """
+    if not any(character.isalnum() for character in piece) or _ENUMERATOR.fullmatch(before):
+        return True
+    if dash := re.match(r"[—–-]\s*", piece):
+        return piece[dash.end() : dash.end() + 1].islower()
+    return bool(_CLOSING_QUOTE.search(before)) and (piece[0].islower() or bool(_SPEAKER.fullmatch(piece)))
+
+
+def _last_space(window: str) -> int:
+    """Return the position behind the last white space of ``window``, or its length where there is none."""
+    spaces = [match.end() for match in re.finditer(r"\s+", window)]
+    return spaces[-1] if spaces else len(window)
+
+
+def _trimmed(text: str, start: int, end: int) -> Span | None:
+    """Return ``[start, end)`` without white space at its ends, None if nothing is left."""
+    piece = text[start:end]
+    left = len(piece) - len(piece.lstrip())
+    return Span(start + left, start + len(piece.rstrip())) if left < len(piece) else None
+
+
+def _stripped(text: str, span: Span) -> Span:
+    """Return the span of a paragraph, which is never blank, without white space at its ends."""
+    return _trimmed(text, span.start, span.end) or span
+
+
+# ---- passages ------------------------------------------------------------------------------------------------------
+
+
+def _fits(text: str, start: int, end: int, limits: Sequence[Limit]) -> bool:
+    piece = text[start:end]
+    return all(limit.count(piece) <= limit.maximum for limit in limits)
+
+
+def _fitted(text: str, units: Sequence[_Unit], limits: Sequence[Limit]) -> list[_Unit]:
+    """Return the units, those above a limit replaced by their pieces."""
+    return [_Unit(piece, unit.is_sentence) for unit in units for piece in _pieces(text, unit.span, limits)]
+
+
+def _pieces(text: str, span: Span, limits: Sequence[Limit]) -> Iterator[Span]:
+    rest: Span | None = span
+    while rest is not None and not _fits(text, rest.start, rest.end, limits):
+        piece = _first_piece(text, rest, limits)
+        yield piece
+        rest = _trimmed(text, piece.end, rest.end)
+    if rest is not None:
+        yield rest
+
+
+def _first_piece(text: str, span: Span, limits: Sequence[Limit]) -> Span:
+    """Return the beginning of a span that is above a limit, cut where it reads best."""
+    # The longest prefix that fits; counts grow with the length but for a token or two, and what is returned is checked.
+    lengths = range(1, len(span))
+    longest = max(1, bisect_left(lengths, True, key=lambda n: not _fits(text, span.start, span.start + n, limits)))
+    window = text[span.start : span.start + longest + 1]  # one more, to see whether white space follows
+    clauses = [match.end() for match in _CLAUSE_END.finditer(window)]
+    spaces = [match.start() for match in re.finditer(r"\s+", window)]
+    # A cut in the first half would waste more of the passage than a clause is worth.
+    for ends in (clauses, spaces):
+        for end in reversed([end for end in ends if longest / 2 <= end <= longest]):
+            if _fits(text, span.start, span.start + end, limits):
+                return _stripped(text, Span(span.start, span.start + end))
+    return Span(span.start, span.start + longest)
+
+
+def _pack(
+    text: str, units: Sequence[_Unit], limits: Sequence[Limit], overlap_sentences: int
+) -> Iterator[Sequence[_Unit]]:
+    """Yield runs of units, each as long as fits, with up to ``overlap_sentences`` of the run before in front.
+
+    Token counts do not add up exactly. The sum over the units, each with the white space before it, says how far to go;
+    the whole is then counted once and shortened if need be. So the time is linear in the length of the text.
+    """
+    costs = _costs(text, units, limits)
+    first_sentence = next((index for index, unit in enumerate(units) if unit.is_sentence), len(units))
+    new = 0
+    while new < len(units):
+        begin = max(min(first_sentence, new), new - overlap_sentences)
+        while begin < new and not _fits(text, units[begin].span.start, units[new].span.end, limits):
+            begin += 1
+        last = _reach(costs, begin, new, limits)
+        while last > new and not _fits(text, units[begin].span.start, units[last].span.end, limits):
+            last -= 1
+        yield units[begin : last + 1]
+        new = last + 1
+
+
+def _costs(text: str, units: Sequence[_Unit], limits: Sequence[Limit]) -> list[tuple[int, ...]]:
+    """Return for each unit what it and the white space before it count, by limit."""
+    starts = [units[0].span.start, *(unit.span.end for unit in units[:-1])]
+    pieces = [text[start : unit.span.end] for start, unit in zip(starts, units, strict=True)]
+    return [tuple(limit.count(piece) for limit in limits) for piece in pieces]
+
+
+def _reach(costs: Sequence[tuple[int, ...]], begin: int, new: int, limits: Sequence[Limit]) -> int:
+    """Return the last unit, at least ``new``, up to which the costs from ``begin`` on keep the limits."""
+    totals = [sum(column) for column in zip(*costs[begin : new + 1], strict=True)]
+    for last in range(new, len(costs) - 1):
+        totals = [total + cost for total, cost in zip(totals, costs[last + 1], strict=True)]
+        if any(total > limit.maximum for total, limit in zip(totals, limits, strict=True)):
+            return last
+    return len(costs) - 1
+
+
+def _passage(document: Document, heading: str, units: Sequence[_Unit]) -> Passage:
+    span = Span(units[0].span.start, units[-1].span.end)
+    return Passage(
+        id=Passage.id_for(document.id, span),
+        doc_id=document.id,
+        span=span,
+        heading=heading,
+        source=document.source,
+        text=span.cut(document.text),
+        sentences=tuple(unit.span for unit in units if unit.is_sentence),
+    )
+
+
+# ---- tokens --------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _o200k() -> tiktoken.Encoding:
+    """Load the vocabulary that llama-index-core ships, so that tiktoken downloads nothing.
+
+    tiktoken deletes and fetches again a cached file whose hash is wrong: the hash is checked here first, so it only
+    ever reads.
+    """
+    folder = _vocabulary_folder()
+    try:
+        raw = (folder / O200K_FILE).read_bytes()
+    except OSError as error:
+        raise ModelUnavailable(f"{folder / O200K_FILE}: cannot be read; reinstall llama-index-core") from error
+    if hashlib.sha256(raw).hexdigest() != O200K_SHA256:
+        raise ModelUnavailable(f"{folder / O200K_FILE}: not the o200k_base vocabulary; reinstall llama-index-core")
+    before = os.environ.get("TIKTOKEN_CACHE_DIR")
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
+    try:
+        return tiktoken.get_encoding("o200k_base")
+    finally:
+        if before is None:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+        else:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before
+
+
+def _vocabulary_folder() -> Path:
+    """Find the folder in llama-index-core without importing it, which takes seconds."""
+    spec = importlib.util.find_spec("llama_index.core")
+    if spec is None or spec.origin is None:
+        raise ModelUnavailable("llama-index-core: not installed, and it carries the tokenizer's vocabulary; install it")
+    return Path(spec.origin).parent / "_static" / "tiktoken_cache"

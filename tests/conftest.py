@@ -1,0 +1,90 @@
+"""Shared by all tests: the seeds under the real model, and a fast encoder for what does not depend on meaning."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+from rag import Rag, Settings
+from rag.encode import SentenceEncoder, Vectors
+from rag.lexical import words
+
+SEEDS = Path(__file__).parents[1] / "seeds"
+
+settings.register_profile(
+    "footnote", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("footnote")
+
+
+class HashingEncoder:
+    """Bags of words hashed to 64 numbers: at the model's seam, for tests in which meaning plays no part."""
+
+    name = "hashing"
+    max_pieces = 254
+
+    def __init__(self) -> None:
+        self.n_encoded = 0
+
+    def count_pieces(self, text: str) -> int:
+        return len(text) // 3 + 1
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        self.n_encoded += len(texts)
+        vectors = np.full((len(texts), 64), 1e-3, dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            for word in words(text):
+                row[int.from_bytes(hashlib.blake2b(word.stem.encode(), digest_size=4).digest(), "big") % 64] += 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tests start from the defaults, in a working directory of their own."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("RAG_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def encoder() -> SentenceEncoder:
+    """The real model, loaded once."""
+    return SentenceEncoder()
+
+
+@pytest.fixture(scope="session")
+def seeds_index(tmp_path_factory: pytest.TempPathFactory, encoder: SentenceEncoder) -> Path:
+    """An index of the seeds under the real model; not to be written to."""
+    folder = tmp_path_factory.mktemp("seeds") / "index"
+    report = Rag(Settings(index_dir=folder), encoder=encoder).ingest([SEEDS])
+    assert not report.failed
+    return folder
+
+
+@pytest.fixture(scope="session")
+def seeds(seeds_index: Path, encoder: SentenceEncoder) -> Iterator[Rag]:
+    """Footnote over the seeds, under the real model."""
+    rag = Rag(Settings(index_dir=seeds_index), encoder=encoder)
+    yield rag
+    rag.close()
+
+
+@pytest.fixture
+def open_rag(tmp_path: Path) -> Iterator[Callable[..., Rag]]:
+    """Open an index of this test's own, with the hashing encoder unless another is given."""
+    opened: list[Rag] = []
+
+    def open_(**settings: object) -> Rag:
+        encoder = settings.pop("encoder", None) or HashingEncoder()
+        rag = Rag(Settings(index_dir=settings.pop("index_dir", tmp_path / "index"), **settings), encoder=encoder)
+        opened.append(rag)
+        return rag
+
+    yield open_
+    for rag in opened:
+        rag.close()
