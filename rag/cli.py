@@ -1,0 +1,242 @@
+"""The command ``rag``: arguments in, text or JSON out; all work is done by ``rag.engine``.
+
+Every error is one line on standard error. Exit codes: 0 done (that the documents do not answer is done, too), 1
+failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag --help`` answers at once.
+"""
+
+import datetime as dt
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rag.errors import DocumentError, RagError, UsageError
+
+if TYPE_CHECKING:
+    from rag.engine import Rag
+    from rag.records import Record
+
+app = typer.Typer(
+    help="Ask your documents, get answers you can check.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports the child only
+
+IndexOption = Annotated[
+    Path | None, typer.Option("--index", help="Folder of the index; RAG_INDEX_DIR, else .footnote.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+BatchOption = Annotated[Path | None, typer.Option("--batch", help="Read questions from JSONL, one object a line.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Write records to JSONL, in the same order.")]
+SourceOption = Annotated[str | None, typer.Option(help="Only this document, or this folder of documents.")]
+SinceOption = Annotated[str | None, typer.Option(help="Only documents dated on or after this day, YYYY-MM-DD.")]
+UntilOption = Annotated[str | None, typer.Option(help="Only documents dated on or before this day, YYYY-MM-DD.")]
+
+
+def main() -> None:
+    """Run the command line; the only place where an error becomes an exit code."""
+    logging.basicConfig(level=os.environ.get("FOOTNOTE_LOG", "ERROR").upper(), format="%(name)s: %(message)s")
+    try:
+        code = app(standalone_mode=False)
+    except RagError as error:
+        code = _fail(str(error), error.exit_code)
+    except ClickUsageError as error:
+        code = _fail(f"{error.format_message().rstrip('.')}; rag --help lists what there is", 2)  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("stopped; the index is as it was before", 130)
+    except BrokenPipeError:  # the reader of our output has gone, as in `rag search … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # the user's request ends here
+        if os.environ.get("FOOTNOTE_LOG", "").upper() == "DEBUG":
+            raise
+        code = _fail(f"unexpected {type(error).__name__}: {_first_line(error)}; FOOTNOTE_LOG=DEBUG shows where", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files and folders; without any, those already known.")
+    ] = None,
+    index: IndexOption = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove documents whose files are gone.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be indexed and what is left out.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the index up to date with documents."""
+    from rag.render import preview_record, preview_text, report_record, report_text
+
+    rag = _rag(index)
+    if dry_run:
+        if not paths:
+            raise UsageError("--dry-run needs a path: rag ingest --dry-run PATH")
+        previews = list(rag.preview(paths))
+        _say(previews, as_json=as_json, record=preview_record, text=preview_text)
+        failed = any(isinstance(item, DocumentError) for item in previews)
+    else:
+        with _progress() as on_progress:
+            report = rag.ingest(paths or [], prune=prune, on_progress=on_progress)
+        _say(report, as_json=as_json, record=report_record, text=report_text)
+        for _, line in report.failed:
+            _fail(line, 1)
+        failed = bool(report.failed)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def search(
+    question: Annotated[str | None, typer.Argument(help="What to look for.")] = None,
+    top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="Number of passages.")] = 10,
+    source: SourceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+    batch: BatchOption = None,
+    out: OutOption = None,
+) -> None:
+    """Find the passages nearest to a question."""
+    from rag.records import search_record
+    from rag.render import hits_text
+
+    filters: dict[str, Any] = {"source": source, "since": _date("--since", since), "until": _date("--until", until)}
+    rag = _rag(index)
+
+    def answer(line: dict[str, Any]) -> "Record":
+        hits = rag.search(line["question"], top_k=top_k, **filters)
+        return search_record(line["question"], hits, question_id=line.get("id"))
+
+    if _is_batch(question, batch, out):
+        raise typer.Exit(_run_batch(batch, out, answer))
+    hits = rag.search(str(question), top_k=top_k, **filters)
+    _say(hits, as_json=as_json, record=lambda found: search_record(str(question), found), text=hits_text)
+
+
+@app.command()
+def ask(
+    question: Annotated[str | None, typer.Argument(help="The question.")] = None,
+    mode: Annotated[
+        Literal["quotes", "written"], typer.Option(help="Verbatim quotes, or sentences by a model.")
+    ] = "quotes",
+    source: SourceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+    batch: BatchOption = None,
+    out: OutOption = None,
+) -> None:
+    """Answer a question from the documents, or say that they do not."""
+    from rag.records import ask_record
+    from rag.render import result_text
+
+    options: dict[str, Any] = {"mode": mode, "source": source}
+    options |= {"since": _date("--since", since), "until": _date("--until", until)}
+    rag = _rag(index)
+
+    def answer(line: dict[str, Any]) -> "Record":
+        history = [(asked, answered) for asked, answered in line.get("history") or []]
+        return ask_record(rag.ask(line["question"], history=history, **options), question_id=line.get("id"))
+
+    if _is_batch(question, batch, out):
+        raise typer.Exit(_run_batch(batch, out, answer))
+    _say(rag.ask(str(question), **options), as_json=as_json, record=ask_record, text=result_text)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; RAG_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; RAG_PORT, else 7860.")] = None,
+    index: IndexOption = None,
+) -> None:
+    """Open the chat page."""
+    from rag.web.page import serve as serve_page
+
+    serve_page(_rag(index, host=host, port=port))
+
+
+def _rag(index: Path | None, **settings: Any) -> "Rag":
+    from rag.config import Settings
+    from rag.engine import Rag
+
+    given = {name: value for name, value in {"index_dir": index, **settings}.items() if value is not None}
+    return Rag(Settings(**given))
+
+
+def _say(value: Any, *, as_json: bool, record: Callable[[Any], "Record"], text: Callable[[Any], Any]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(record(value), ensure_ascii=False) + "\n")
+        return
+    from rich.console import Console
+
+    Console(highlight=False, markup=False, emoji=False, soft_wrap=False).print(text(value))
+
+
+def _fail(line: str, code: int) -> int:
+    one_line = " ".join(line.split())
+    sys.stderr.write(f"rag: {one_line}\n")
+    return code
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:300]
+
+
+def _date(option: str, text: str | None) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: not a day; write it as YYYY-MM-DD") from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int, str], None]]:
+    """Show documents done on a terminal, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("ingest", total=None)
+        yield lambda done, total, source: bar.update(
+            task, completed=done, total=total, description=source or "embedding"
+        )
+
+
+def _is_batch(question: str | None, batch: Path | None, out: Path | None) -> bool:
+    if (question is None) == (batch is None):
+        raise UsageError("give a QUESTION or --batch IN.jsonl, one of the two")
+    if (batch is None) != (out is None):
+        raise UsageError("--batch IN.jsonl and --out OUT.jsonl belong together")
+    if batch and out and batch.resolve() == out.resolve():
+        raise UsageError(f"--out {out}: is the file that --batch reads; choose another")
+    return batch is not None
+
+
+def _run_batch(batch: Path | None, out: Path | None, answer: Callable[[dict[str, Any]], "Record"]) -> int:
+    """Answer line by line, in constant memory; return 1 if any line could not be answered."""
+    from rag.batch import run_batch
+
+    assert batch is not None
+    assert out is not None
+    try:
+        with batch.open("rb") as questions, out.open("w", encoding="utf-8") as records, _progress() as on_progress:
+            n_failed = run_batch(questions, records, answer, on_progress=on_progress)
+    except OSError as error:
+        raise RagError(f"{error.filename or out}: {error.strerror or error}; nothing further was written") from error
+    if n_failed:
+        return _fail(f"{batch}: {n_failed} lines could not be answered; see 'error' in {out}", 1)
+    return 0

@@ -1,0 +1,257 @@
+"""Footnote itself: ``Rag``, and the whole way of a question to an answer, in ``Rag.stream``.
+
+Everything that asks (page, Python, command line, evaluation) comes through here. Heavy parts are opened when first
+needed.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rag.answer import cite_all, select
+from rag.catalog import Entry
+from rag.condense import condense
+from rag.config import Settings
+from rag.encode import Encoder, SentenceEncoder
+from rag.errors import DocumentError, UsageError
+from rag.evidence import EvidenceModel, PassageEvidence, RetrievalScores
+from rag.index import Index, Reading
+from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
+from rag.names import learn_names
+from rag.question import objection
+from rag.retrieve import Filters, Retrieved, retrieve
+from rag.types import Abstention, Answer, Claim, Document, History, Hit, Mode, Result, Trace, doc_id_of, span_of
+
+_NEAREST = 5  # passages shown beside a refusal
+_NAMED_IN_CHARS = 2000  # of the conversation's end, in which names are looked for
+_NAMES_FROM_SENTENCES = 200  # sentences of the corpus about the same, from which kinds of names are learnt
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The pipeline has begun a stage; ``detail`` says so in words for a reader."""
+
+    name: str
+    detail: str
+
+
+Event = Stage | Claim | Result  # in this order: stages, then the claims, then the result
+
+
+class Rag:
+    """Documents in an index, and answers from them. One object serves many threads.
+
+    The index is opened at each question, so that a finished ingest of another process is seen at the next one.
+    encoder, evidence: models in the place of those that the settings name.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, encoder: Encoder | None = None, evidence: EvidenceModel | None = None
+    ) -> None:
+        self.settings = settings or Settings()
+        self._encoder = encoder or SentenceEncoder(
+            self.settings.encoder, batch_size=self.settings.batch_size, threads=self.settings.threads
+        )
+        self._evidence = evidence or RetrievalScores()
+        self.index = Index(self.settings.index_dir, shaping=self.settings.shaping())
+
+    # -- documents ---------------------------------------------------------------------------------------------------
+
+    def ingest(
+        self, paths: Sequence[str | Path] = (), *, prune: bool = False, on_progress: OnProgress = lambda *_: None
+    ) -> IngestReport:
+        """Bring the index up to date with files and folders; without any, with the files it already has.
+
+        All of it becomes visible at once. A document that cannot be read is in the report and stops nothing else; what
+        is wrong with the index as a whole is raised (IndexLocked, IndexMismatch, IndexDamaged, StorageFull).
+        prune: also remove documents of these folders whose files are gone.
+        """
+        return ingest(
+            [Path(path) for path in paths],
+            index=self.index,
+            settings=self.settings,
+            encoder=self._encoder,
+            prune=prune,
+            on_progress=on_progress,
+        )
+
+    def preview(self, paths: Sequence[str | Path]) -> Iterator[Prepared | DocumentError]:
+        """Yield what ``ingest`` would index, document by document; touches no index and loads no model."""
+        return preview([Path(path) for path in paths], settings=self.settings, encoder=self._encoder)
+
+    def close(self) -> None:
+        """Give the files of the index back; the next question opens them again."""
+        self.index.close()
+
+    def documents(self) -> list[Entry]:
+        """Return the documents of the index, by source."""
+        with self.index.read() as reading:
+            return list(reading.catalog.entries())
+
+    def document(self, doc_id: str) -> Document:
+        """Return one document with its text; raises KeyError for an id that the index does not have."""
+        with self.index.read() as reading:
+            return reading.catalog.document(doc_id)
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        question: str,
+        *,
+        top_k: int | None = None,
+        source: str | None = None,
+        since: dt.date | None = None,
+        until: dt.date | None = None,
+    ) -> list[Hit]:
+        """Return the passages nearest to a question, best first; none for a text without words.
+
+        source: one document, or a folder of them. since, until: closed range of dates, undated documents excluded.
+        """
+        if objection(question, max_chars=self.settings.max_question_chars):
+            return []
+        with self.index.read() as reading:
+            top_k = top_k or self.settings.top_k
+            return list(self._retrieve(question, reading, Filters(source, since, until), top_k=top_k).hits)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        history: History | None = None,
+        mode: Mode = "quotes",
+        source: str | None = None,
+        since: dt.date | None = None,
+        until: dt.date | None = None,
+    ) -> Result:
+        """Answer from the documents, or say why not.
+
+        history: earlier turns, oldest first, as (question, answer text). Filters as for ``search``.
+        Raises IndexUnusable and ModelUnavailable; that the documents do not answer is an Abstention, not an error.
+        """
+        events = self.stream(question, history=history, mode=mode, source=source, since=since, until=until)
+        *_, result = events
+        assert isinstance(result, Answer | Abstention)
+        return result
+
+    def stream(
+        self,
+        question: str,
+        *,
+        history: History | None = None,
+        mode: Mode = "quotes",
+        source: str | None = None,
+        since: dt.date | None = None,
+        until: dt.date | None = None,
+    ) -> Iterator[Event]:
+        """Do what ``ask`` does and yield on the way: stages, then each checked claim, then the result."""
+        if mode != "quotes":
+            raise UsageError(f"mode {mode}: no language model is configured; use --mode quotes")
+        asking = _Asking(
+            self.settings, question, models={"encoder": self._encoder.name, "evidence": self._evidence.name}
+        )
+        if reason := objection(question, max_chars=self.settings.max_question_chars):
+            yield asking.abstain("question", reason)
+            return
+        with self.index.read() as reading:
+            asking.index_version = reading.generation
+            with asking.timed("condense"):
+                asking.standalone = self._condense(question, history or [], reading)
+
+            yield Stage("retrieve", f"searching {len(reading.segment_of)} documents")
+            with asking.timed("retrieve"):
+                filters = Filters(source, since, until)
+                found = self._retrieve(asking.standalone, reading, filters, top_k=self.settings.passages_read)
+            if not found.hits:
+                yield asking.abstain("retrieve", "No passage of the documents has anything to do with the question.")
+                return
+
+            yield Stage("evidence", f"reading {len(found.hits)} passages")
+            with asking.timed("evidence"):
+                evidence = self._evidence.read(asking.standalone, found.candidates)
+
+            yield Stage("answer", "choosing quotes")
+            with asking.timed("answer"):
+                quotes = select(
+                    evidence,
+                    covered=lambda text: reading.lexical.covered(found.query, text),
+                    min_probability=self.settings.min_probability,
+                    max_claims=self.settings.max_claims,
+                )
+                claims = cite_all(quotes, reading.catalog.document)
+        if not claims:
+            yield asking.abstain("evidence", _no_evidence(evidence, self.settings.min_probability), found.hits)
+            return
+        yield from claims
+        yield asking.answer(claims, found.hits)
+
+    def _retrieve(self, question: str, reading: Reading, filters: Filters, *, top_k: int) -> Retrieved:
+        return retrieve(
+            question,
+            reading=reading,
+            encoder=self._encoder,
+            filters=filters,
+            candidates=max(self.settings.candidates, top_k),
+            top_k=top_k,
+        )
+
+    def _condense(self, question: str, history: History, reading: Reading) -> str:
+        if not history:
+            return question
+        turns = " ".join(text for turn in history for text in turn)[-_NAMED_IN_CHARS:]
+        spoken = reading.lexical.rank("sentences", reading.lexical.query(turns), _NAMES_FROM_SENTENCES)
+        texts = (reading.catalog.document(doc_id_of(found)).text for found, _ in spoken)
+        sentences = [span_of(found).cut(text) for (found, _), text in zip(spoken, texts, strict=True)]
+        return condense(question, history, names=learn_names(sentences))
+
+
+@dataclass(slots=True)
+class _Asking:
+    """What is known of one question on its way, for the trace of its result."""
+
+    settings: Settings
+    question: str
+    models: dict[str, str]
+    standalone: str = ""
+    index_version: int = 0
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 2)
+
+    @property
+    def trace(self) -> Trace:
+        return Trace(
+            settings_hash=self.settings.hash(),
+            prompt_hash=None,  # quotes mode prompts nobody
+            models=self.models,
+            index_version=self.index_version,
+            timings_ms=self.timings_ms,
+        )
+
+    def answer(self, claims: tuple[Claim, ...], hits: tuple[Hit, ...]) -> Answer:
+        return Answer(self.question, claims, hits, self.trace, standalone_question=self.standalone or self.question)
+
+    def abstain(self, stage: str, reason: str, hits: tuple[Hit, ...] = ()) -> Abstention:
+        return Abstention(
+            self.question,
+            reason,
+            hits[:_NEAREST],
+            self.trace,
+            stage,
+            standalone_question=self.standalone or self.question,
+        )
+
+
+def _no_evidence(evidence: Sequence[PassageEvidence], min_probability: float) -> str:
+    best = max((passage.probability for passage in evidence), default=0.0)
+    return (
+        f"None of the {len(evidence)} passages read answers the question: the likeliest sentence does so with "
+        f"probability {best:.2f}, and {min_probability:.2f} is asked for."
+    )

@@ -1,0 +1,154 @@
+"""Values as text for a terminal. What comes from a document is shown as plain characters, never as control codes."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from rag.errors import DocumentError
+from rag.ingest import IngestReport, Prepared
+from rag.records import Record
+from rag.types import Abstention, Answer, Citation, Hit, Result, Span
+
+_SNIPPET_CHARS = 240
+
+
+def printable(text: str) -> str:
+    """Return the text with control and direction-changing characters as U+FFFD; line ends and tabs become spaces."""
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t":
+        return " "
+    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cf", "Cs"} and character != "\u200d" else character
+
+
+def result_text(result: Result) -> RenderableType:
+    """Return an answer with its footnotes, or a refusal with the nearest passages."""
+    rewritten = Text()
+    if result.standalone_question != result.question:
+        rewritten = Text(f"Asked as: {printable(result.standalone_question)}\n", style="dim")
+    if isinstance(result, Answer):
+        claims = [
+            Text(f"{printable(claim.text)} {''.join(f'[{c.marker}]' for c in claim.citations)}")
+            for claim in result.claims
+        ]
+        return Group(rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations))
+    return Group(rewritten, _refusal(result))
+
+
+def _footnote(citation: Citation) -> Text:
+    about = [citation.title, citation.publisher, citation.date.isoformat() if citation.date else "undated"]
+    place = f"{citation.source}:{citation.span.start}-{citation.span.end}"
+    return Text(
+        f"[{citation.marker}] {printable(', '.join(part for part in about if part))}  {printable(place)}", style="dim"
+    )
+
+
+def _refusal(abstention: Abstention) -> RenderableType:
+    lines: list[RenderableType] = [Text(f"No answer. {printable(abstention.reason)}")]
+    if abstention.nearest:
+        lines += [Text("\nNearest passages:"), hits_text(abstention.nearest)]
+    return Group(*lines)
+
+
+def hits_text(hits: Sequence[Hit]) -> RenderableType:
+    """Return found passages, one paragraph each."""
+    if not hits:
+        return Text("Nothing found.")
+    return Group(*(_hit(hit) for hit in hits))
+
+
+def _hit(hit: Hit) -> RenderableType:
+    head = Text(
+        f"{hit.rank:>2}. {printable(hit.passage.source)}:{_range(hit.passage.span)}  {hit.score:.4f}", style="bold"
+    )
+    text = printable(hit.passage.text)
+    snippet = text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
+    return Group(head, Padding(Text(snippet), (0, 0, 0, 4)))
+
+
+def _range(span: Span) -> str:
+    return f"{span.start}-{span.end}"
+
+
+def report_text(report: IngestReport) -> RenderableType:
+    """Return what an ingest did, in a line or two."""
+    counts = [
+        f"{len(sources)} {what}"
+        for what in ("added", "updated", "unchanged", "removed", "failed")
+        if (sources := getattr(report, what)) or what == "added"
+    ]
+    return Text(f"{', '.join(counts)}; {report.n_embedded:,} texts embedded; index version {report.index_version}")
+
+
+def report_record(report: IngestReport) -> Record:
+    """Return what an ingest did."""
+    return {
+        "added": list(report.added),
+        "updated": list(report.updated),
+        "unchanged": list(report.unchanged),
+        "removed": list(report.removed),
+        "failed": [{"path": path, "error": line} for path, line in report.failed],
+        "n_embedded": report.n_embedded,
+        "index_version": report.index_version,
+    }
+
+
+def preview_text(previews: Sequence[Prepared | DocumentError]) -> RenderableType:
+    """Return, for each document: title, date, passages, and every excluded line with the rule that excluded it."""
+    return Group(*(_preview(item) for item in previews))
+
+
+def _preview(item: Prepared | DocumentError) -> RenderableType:
+    if isinstance(item, DocumentError):
+        return Text(f"{printable(str(item))}\n", style="red")
+    document = item.document
+    date = document.date.isoformat() if document.date else "not known"
+    because = {name: f" (inferred: {printable(reason)})" for name, reason in document.inferred.items()}
+    lines = [
+        Text(printable(document.source), style="bold"),
+        Text(f"  title      {printable(document.title)}{because.get('title', '')}"),
+        Text(f"  publisher  {printable(document.publisher or 'not known')}{because.get('publisher', '')}"),
+        Text(f"  date       {date}{because.get('date', '')}"),
+        Text(f"  passages   {len(item.passages)}"),
+        Text(f"  left out   {len(item.excluded)} lines"),
+    ]
+    lines += [
+        Text(f"    {x.rule:<22} {_range(x.span):<12} {printable(x.span.cut(document.text))}", style="dim", no_wrap=True)
+        for x in item.excluded
+    ]
+    return Group(*lines, Text())
+
+
+def preview_record(previews: Sequence[Prepared | DocumentError]) -> Record:
+    """Return the same as ``preview_text``, with the reason of each rule."""
+    return {"documents": [_preview_record(item) for item in previews]}
+
+
+def _preview_record(item: Prepared | DocumentError) -> Record:
+    if isinstance(item, DocumentError):
+        return {"path": str(item.path), "error": str(item)}
+    document = item.document
+    return {
+        "source": document.source,
+        "title": document.title,
+        "publisher": document.publisher,
+        "author": document.author,
+        "date": document.date.isoformat() if document.date else None,
+        "inferred": dict(document.inferred),
+        "passages": [{"start": p.span.start, "end": p.span.end, "heading": p.heading} for p in item.passages],
+        "excluded": [
+            {
+                "start": x.span.start,
+                "end": x.span.end,
+                "text": x.span.cut(document.text),
+                "rule": x.rule,
+                "reason": x.reason,
+            }
+            for x in item.excluded
+        ],
+    }
