@@ -211,9 +211,7 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("ingest", total=None)
-        yield lambda done, total, source: bar.update(
-            task, completed=done, total=total, description=source or "embedding"
-        )
+        yield lambda done, total, at_work: bar.update(task, completed=done, total=total, description=at_work)
 
 
 def _is_batch(question: str | None, batch: Path | None, out: Path | None) -> bool:

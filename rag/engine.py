@@ -252,6 +252,6 @@ class _Asking:
 def _no_evidence(evidence: Sequence[PassageEvidence], min_probability: float) -> str:
     best = max((passage.probability for passage in evidence), default=0.0)
     return (
-        f"None of the {len(evidence)} passages read answers the question: the likeliest sentence does so with "
-        f"probability {best:.2f}, and {min_probability:.2f} is asked for."
+        f"None of the {len(evidence)} passages read answers the question surely enough: the likeliest sentence is "
+        f"right with a probability of {best:.0%}, and {min_probability:.0%} is asked for."
     )

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from rag.catalog import Catalog, Entry
 from rag.clean import DEFAULT_RULES, Rules, exclusions, load_rules
 from rag.config import Settings
 from rag.describe import Sources, describe, read_sources, read_synonyms
-from rag.encode import Encoder
+from rag.encode import Encoder, Vectors
 from rag.errors import DocumentError, EmptyDocument, SourceTaken
 from rag.index import Draft, Index, units_of
 from rag.load import FoundFile, LoadedText, find_documents, load
@@ -23,9 +25,10 @@ from rag.split import Limit, split, token_limit
 from rag.types import UNITS, Document, Exclusion, Passage, Unit
 
 SPLITTER = 1  # raised whenever the same text would be cut otherwise: documents are then split again
-_FLUSH_TEXTS = 2048  # embedded at once: enough to batch texts of like length together, little enough to hold
+_FLUSH_TEXTS = 2048  # collected before embedding: enough to put texts of like length together, little enough to hold
+_STEP_TEXTS = 128  # embedded between two signs of progress
 
-OnProgress = Callable[[int, int, str], None]  # documents done, documents in all, source at work
+OnProgress = Callable[[int, int, str], None]  # documents done, documents in all, what is at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +140,13 @@ def ingest(
             files, errors = find_documents(paths)
         else:
             files, errors = _known_files(draft.catalog), []
-        run = _Run(draft, Preparer(settings, encoder), encoder)
+        run = _Run(draft, Preparer(settings, encoder), encoder, len(files), on_progress)
         for error in errors:
             run.failed.append((str(error.path), str(error)))
-        for done, found in enumerate(files):
-            on_progress(done, len(files), found.source)
+        for found in files:
+            on_progress(run.n_taken, len(files), found.source)
             run.take(found)
         run.flush()
-        on_progress(len(files), len(files), "")
         if prune:
             run.prune(files, [path for path in paths if path.is_dir()] if paths else None)
         for root in sorted({found.root for found in files}):
@@ -161,6 +163,9 @@ class _Run:
     draft: Draft
     preparer: Preparer
     encoder: Encoder
+    n_files: int
+    on_progress: OnProgress
+    n_taken: int = 0
     added: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -171,6 +176,7 @@ class _Run:
 
     def take(self, found: FoundFile) -> None:
         """Index one file, or note why not."""
+        self.n_taken += 1
         try:
             known = self.draft.catalog.entry_by_source(found.source)
             if known and known.root != str(found.root) and (Path(known.root) / found.source).exists():
@@ -225,11 +231,22 @@ class _Run:
         """Embed what is waiting; a text that stands twice is embedded once."""
         for unit, waiting in self._waiting.items():
             if waiting:
-                row = {text: i for i, text in enumerate(dict.fromkeys(text for _, text in waiting))}
-                vectors = self.encoder.encode(list(row))
-                self.draft.add_vectors(unit, [i for i, _ in waiting], vectors[[row[text] for _, text in waiting]])
-                self.n_embedded += len(row)
+                vector_of = self._embedded({text for _, text in waiting}, unit)
+                self.draft.add_vectors(
+                    unit, [i for i, _ in waiting], np.stack([vector_of[text] for _, text in waiting])
+                )
                 waiting.clear()
+
+    def _embedded(self, texts: set[str], unit: Unit) -> dict[str, Vectors]:
+        """Return text -> vector, with a sign of progress now and then."""
+        by_length = sorted(texts, key=lambda text: (len(text), text))  # texts of like length make full batches
+        vector_of: dict[str, Vectors] = {}
+        for at in range(0, len(by_length), _STEP_TEXTS):
+            self.on_progress(self.n_taken, self.n_files, f"embedding {len(by_length) - at:,} {unit}")
+            step = by_length[at : at + _STEP_TEXTS]
+            vector_of.update(zip(step, self.encoder.encode(step), strict=True))
+        self.n_embedded += len(by_length)
+        return vector_of
 
     def prune(self, files: Sequence[FoundFile], folders: Sequence[Path] | None) -> None:
         """Remove documents whose files are gone: of these folders, or of all."""

@@ -13,6 +13,7 @@ from rag.records import Record
 from rag.types import Abstention, Answer, Citation, Hit, Result, Span
 
 _SNIPPET_CHARS = 240
+_JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
 
 
 def printable(text: str) -> str:
@@ -23,7 +24,9 @@ def printable(text: str) -> str:
 def _shown(character: str) -> str:
     if character in "\n\t":
         return " "
-    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cf", "Cs"} and character != "\u200d" else character
+    if unicodedata.category(character) == "Cf" and character in _JOINERS:
+        return character
+    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cf", "Cs"} else character
 
 
 def result_text(result: Result) -> RenderableType:

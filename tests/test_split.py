@@ -86,7 +86,7 @@ def test_exactly_these_lines_of_the_seeds_are_headings(number: str) -> None:
     assert quotable.isdisjoint(HEADINGS[number])
 
 
-@pytest.mark.parametrize(("number", "count"), [("000", 14), ("001", 48), ("002", 74), ("003", 56), ("004", 34)])
+@pytest.mark.parametrize(("number", "count"), [("000", 14), ("001", 51), ("002", 77), ("003", 56), ("004", 38)])
 def test_the_seeds_have_so_many_sentences(number: str, count: int) -> None:
     _, found = passages_of_seed(number)
     assert len({span for passage in found for span in passage.sentences}) == count
@@ -112,7 +112,8 @@ def test_passages_of_the_seeds_keep_what_is_promised(number: str) -> None:
     "expected",
     [
         ["He came on Jan. 7 to the U.S. and met Dr. Smith.", "It grew by 3.5 percent."],
-        ["“We are glad to see you. Welcome!” Putin said.", "He said nothing more."],
+        ["“We are glad to see you.", "Welcome!” Putin said.", "He said nothing more."],
+        ['He said: "It is early.', 'We wait."', "Then he left."],
         ["“Why?” he asked.", "Nobody knew."],
         ["“Fine.”", "He said nothing."],
         ["Why are you meeting? — he could answer: he is my friend.", "Formally, it is so."],

@@ -1,0 +1,1 @@
+"""Measuring Footnote, and making what it decides with."""
