@@ -1,0 +1,40 @@
+"""Questions to begin with, from ``questions.toml`` beside the documents; the code has none of its own.
+
+    questions = ["Who …?", "When …?"]
+
+A corpus without the file has no examples. Knows nothing about how they are shown; the page calls it.
+"""
+
+import logging
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+_FILE = "questions.toml"
+_SHOWN = 5
+_log = logging.getLogger(__name__)
+
+
+def example_questions(roots: Iterable[str | Path]) -> list[str]:
+    """Return the questions of these ingested folders, in order, five at most.
+
+    A file that is broken must not keep the page from opening: it is logged, and has no questions.
+    """
+    questions: list[str] = []
+    for root in dict.fromkeys(roots):
+        questions += _read(Path(root) / _FILE)
+    return questions[:_SHOWN]
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8")).get("questions", [])
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:  # not TOML, not UTF-8, not readable
+        _log.warning("%s: not read (%s)", path, error)
+        return []
+    if not isinstance(found, list) or not all(isinstance(question, str) for question in found):
+        _log.warning("%s: 'questions' is no list of texts", path)
+        return []
+    return found
