@@ -47,10 +47,7 @@ class Settings(BaseSettings):
         12, ge=1, le=50, description="passages the evidence model reads; ten hold .96 of the evidence in the seeds"
     )
     min_probability: float = Field(
-        0.24,
-        ge=0.0,
-        le=1.0,
-        description="a sentence answers from this probability on; chosen in rag/weights on SQuAD 2.0",
+        0.5, ge=0.0, le=1.0, description="a sentence answers from this probability on: more likely right than wrong"
     )
     max_claims: int = Field(3, ge=1, le=10, description="quotes an answer may have; a fact needs one, a comparison two")
     max_question_chars: int = Field(

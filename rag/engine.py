@@ -82,6 +82,10 @@ class Rag:
         """Yield what ``ingest`` would index, document by document; touches no index and loads no model."""
         return preview([Path(path) for path in paths], settings=self.settings, encoder=self._encoder)
 
+    def warm_up(self) -> None:
+        """Load the encoder now, so that the first question does not wait for it."""
+        self._encoder.encode(["warm up"])
+
     def close(self) -> None:
         """Give the files of the index back; the next question opens them again."""
         self.index.close()

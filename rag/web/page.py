@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -45,6 +45,7 @@ def serve(rag: Rag) -> None:
         sys.stderr.write(f"rag: {host} can be reached from other machines, and the page has no login\n")
     _ask_own_page_directly(host)
     page = build(rag)
+    threading.Thread(target=_warm_up, args=(rag,), daemon=True).start()  # while the first question is typed
     try:
         page.launch(
             server_name=f"[{host}]" if ":" in host else host,  # an IPv6 address as in a URL
@@ -256,6 +257,11 @@ def _reserve(host: str, port: int) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
     return ipaddress.ip_address(str(address[0]).partition("%")[0])
+
+
+def _warm_up(rag: Rag) -> None:
+    with suppress(RagError):  # the first question meets the same error, and says it to a reader
+        rag.warm_up()
 
 
 def _ask_own_page_directly(host: str) -> None:
