@@ -21,7 +21,8 @@ from rag.encode import Encoder, Vectors
 from rag.errors import DocumentError, EmptyDocument, SourceTaken
 from rag.index import Draft, Index, units_of
 from rag.load import FoundFile, LoadedText, find_documents, load
-from rag.split import Limit, split, token_limit
+from rag.split import split
+from rag.tokens import Limit, token_limit
 from rag.types import UNITS, Document, Exclusion, Passage, Unit
 
 SPLITTER = 1  # raised whenever the same text would be cut otherwise: documents are then split again

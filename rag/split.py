@@ -2,38 +2,28 @@
 
 The order is: lines to paragraphs, paragraphs to headings and sentences, sentences packed into passages. Every step
 makes spans of the document's text and nothing else, so a passage cannot differ from what it was cut from. Knows nothing
-about why a span is excluded, and nothing about embedding; the ingest calls it. Over 300 lines since the four steps
-share their spans and are read together; each has its own part of the file.
+about why a span is excluded, and nothing about embedding. A little over 300 lines: the steps share their spans and are
+read together, each in its own part of the file.
 """
 
-import functools
-import hashlib
-import importlib.util
-import os
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-
-import pysbd
-import tiktoken
 
 from rag.clean import Line, lines
-from rag.errors import InvalidValue, ModelUnavailable
+from rag.errors import InvalidValue
+from rag.sentences import MAX_WINDOW_CHARS, sentences, trimmed
+from rag.tokens import Limit
 from rag.types import Document, Exclusion, Passage, Span
 
 MAX_HEADING_CHARS = 130  # the longest heading met in the seeds has 122; paragraphs without a full stop are longer
 MAX_QUESTION_CHARS = 100  # a question that stands alone between blank lines and is short asks what follows to answer it
 MAX_WRAPPED_CHARS = 120  # no text is wrapped by hand at more
 MIN_WRAPPED_CHARS = 40  # nor at less; lists and verses are often narrower
-# Characters that the segmenter sees at once. Its time for each grows with their number (fourfold from 500 to 30,000),
-# and one unpaired quotation mark hides the sentence ends of all that follow.
-MAX_WINDOW_CHARS = 1000
 # Of white space inside a passage. More than that separates, and tiktoken dies of some hundred thousand in a row.
 MAX_GAP_CHARS = 200
-MIN_LIMIT = 8  # one character can take four tokens; a limit has to leave room for more than one
 
 _MARKDOWN_HEADING = re.compile(r"(#{1,6})\s+(\S.*?)\s*#*")
 _LIST_ITEM = re.compile(r"(?:[-–—*+•·▪‣]|\(?(?:\d{1,3}|[A-Za-z]|[ivx]+)[.)])\s")
@@ -41,32 +31,6 @@ _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
 _HEADING_START = re.compile(r"[\"“«‘'„(\[]*[^\W_]")
 _NO_HEADING_END = (":", ";", ",", "(", "-", "–", "—")
 _CLAUSE_END = re.compile(r"[,;:)\]—–][\"'”’»]*(?=\s)|(?<=\s)[—–](?=\s)|[、，；：]")
-_UNSEEN = str.maketrans(dict.fromkeys('\n“”„«»"', " "))
-_CLOSING_MARKS = "”\"’'»)]"
-_CLOSING_QUOTE = re.compile(r"[”\"’'»]$")
-_ENUMERATOR = re.compile(r"\(?\d{1,3}[.)]")
-# Who spoke, behind a quotation: "Putin said.", "the political analyst said.", "said Putin."
-_SPEECH_VERB = (
-    r"(?:said|says|asked|asks|added|adds|told|replied|answered|stated|noted|explained|concluded|stressed|"
-    r"emphasi[sz]ed|continued|argued|wrote|warned|admitted|insisted|recalled|declared|remarked)"
-)
-_SPEAKER = re.compile(rf"(?:[\w.’'-]+ ){{1,4}}{_SPEECH_VERB}[.,:]?|{_SPEECH_VERB}(?: [\w.’'-]+){{1,4}}")
-
-O200K_FILE = "fb374d419588a4632f3f557e76b4b70aebbca790"  # tiktoken's name for it: SHA-1 of the address it comes from
-O200K_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """An upper bound for a passage: ``count(text)`` of its text is at most ``maximum``."""
-
-    name: str
-    count: Callable[[str], int]
-    maximum: int
-
-    def __post_init__(self) -> None:
-        if self.maximum < MIN_LIMIT:
-            raise InvalidValue(f"limit {self.name} is {self.maximum}; it is at least {MIN_LIMIT}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,34 +85,6 @@ def split(
         for section in _sections(text, document.title, _paragraphs(text, exclusions))
         for group in _pack(text, _fitted(text, section.units, limits), limits, overlap_sentences)
     )
-
-
-def sentences(text: str, span: Span) -> tuple[Span, ...]:
-    """Return the sentences of one paragraph, ``text[span.start:span.end]``, in offsets of ``text``.
-
-    They are in order, without white space at their ends, and together hold every other character of the paragraph once,
-    whatever the segmenter makes of it: only its opinion on where sentences end is used.
-    """
-    found: list[Span] = []
-    start = span.start
-    while start < span.end:
-        window = text[start : min(start + MAX_WINDOW_CHARS, span.end)]
-        ends = _sentence_ends(window)
-        if start + len(window) < span.end:
-            # The last sentence of the window may go on behind it: it is segmented again from its own start.
-            ends = ends[:-1] or [_last_space(window)]
-        for begin, end in pairwise([0, *ends]):
-            if (piece := _trimmed(text, start + begin, start + end)) is not None:
-                _append_sentence(found, piece, text)
-        start += ends[-1]
-    return tuple(found)
-
-
-def token_limit(maximum: int) -> Limit:
-    """Return a limit in tokens of tiktoken's o200k_base. Raises ModelUnavailable if its vocabulary is not at hand."""
-    encoding = _o200k()
-    # encode_ordinary: a text that spells a control token is counted as the characters that it is.
-    return Limit("tokens", lambda text: len(encoding.encode_ordinary(text)), maximum)
 
 
 # ---- paragraphs ----------------------------------------------------------------------------------------------------
@@ -287,79 +223,9 @@ def _heading_text(line: str) -> str:
     return markdown.group(2) if markdown else line
 
 
-# ---- sentences -----------------------------------------------------------------------------------------------------
-
-
-def _sentence_ends(window: str) -> list[int]:
-    """Return where sentences end in ``window``: ascending positions, the last one ``len(window)``.
-
-    The segmenter may change or lose characters, and it may raise on odd input. A sentence of it that is not found again
-    gives no position, and a failure means that nothing is known about the inside of this window.
-    """
-    # One segmenter a call, which costs nothing: it keeps the text it works on, so threads cannot share it. Its own
-    # spans (segment()) come from a regular expression compiled for each sentence, 40 % of the whole time.
-    segmenter = pysbd.Segmenter(language="en", clean=False, char_span=True)
-    try:
-        # A newline ends a sentence for the segmenter; in here it is where a line was wrapped. And it takes all that
-        # stands between quotation marks for one sentence, though people speak in several. The length stays.
-        line = window.translate(_UNSEEN)
-        found = segmenter.processor(line).process()
-    except Exception:  # noqa: BLE001 - forty regular expressions of somebody else over any text whatever
-        return [len(window)]
-    ends, position = [], 0
-    for sentence in found:
-        start = line.find(sentence, position) if sentence else -1
-        if start >= 0:
-            position = _behind_closing_marks(window, start + len(sentence.rstrip()))
-            ends.append(position)
-    return [*(end for end in ends if end < len(window)), len(window)]
-
-
-def _behind_closing_marks(window: str, end: int) -> int:
-    while end < len(window) and window[end] in _CLOSING_MARKS:
-        end += 1
-    return end
-
-
-def _append_sentence(found: list[Span], piece: Span, text: str) -> None:
-    """Append a sentence, or join it to the one before where the segmenter cut one sentence in two."""
-    # A joined sentence stays within the window, so that no later step meets one as long as the document.
-    near = bool(found) and piece.end - found[-1].start <= MAX_WINDOW_CHARS
-    if near and _continues(piece.cut(text), found[-1].cut(text)):
-        found[-1] = Span(found[-1].start, piece.end)
-    else:
-        found.append(piece)
-
-
-def _continues(piece: str, before: str) -> bool:
-    """Whether a piece belongs to the sentence before it.
-
-    So do what holds no letter or digit, what follows a number that only counts ("4." The value), what goes on in lower
-    case after a quotation or a dash ("why? — he could answer"), and the speaker after a quotation ("Putin said.").
-    """
-    if not any(character.isalnum() for character in piece) or _ENUMERATOR.fullmatch(before):
-        return True
-    if dash := re.match(r"[—–-]\s*", piece):
-        return piece[dash.end() : dash.end() + 1].islower()
-    return bool(_CLOSING_QUOTE.search(before)) and (piece[0].islower() or bool(_SPEAKER.fullmatch(piece)))
-
-
-def _last_space(window: str) -> int:
-    """Return the position behind the last white space of ``window``, or its length where there is none."""
-    spaces = [match.end() for match in re.finditer(r"\s+", window)]
-    return spaces[-1] if spaces else len(window)
-
-
-def _trimmed(text: str, start: int, end: int) -> Span | None:
-    """Return ``[start, end)`` without white space at its ends, None if nothing is left."""
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    return Span(start + left, start + len(piece.rstrip())) if left < len(piece) else None
-
-
 def _stripped(text: str, span: Span) -> Span:
     """Return the span of a paragraph, which is never blank, without white space at its ends."""
-    return _trimmed(text, span.start, span.end) or span
+    return trimmed(text, span.start, span.end) or span
 
 
 # ---- passages ------------------------------------------------------------------------------------------------------
@@ -380,7 +246,7 @@ def _pieces(text: str, span: Span, limits: Sequence[Limit]) -> Iterator[Span]:
     while rest is not None and not _fits(text, rest.start, rest.end, limits):
         piece = _first_piece(text, rest, limits)
         yield piece
-        rest = _trimmed(text, piece.end, rest.end)
+        rest = trimmed(text, piece.end, rest.end)
     if rest is not None:
         yield rest
 
@@ -451,39 +317,3 @@ def _passage(document: Document, heading: str, units: Sequence[_Unit]) -> Passag
         text=span.cut(document.text),
         sentences=tuple(unit.span for unit in units if unit.is_sentence),
     )
-
-
-# ---- tokens --------------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _o200k() -> tiktoken.Encoding:
-    """Load the vocabulary that llama-index-core ships, so that tiktoken downloads nothing.
-
-    tiktoken deletes and fetches again a cached file whose hash is wrong: the hash is checked here first, so it only
-    ever reads.
-    """
-    folder = _vocabulary_folder()
-    try:
-        raw = (folder / O200K_FILE).read_bytes()
-    except OSError as error:
-        raise ModelUnavailable(f"{folder / O200K_FILE}: cannot be read; reinstall llama-index-core") from error
-    if hashlib.sha256(raw).hexdigest() != O200K_SHA256:
-        raise ModelUnavailable(f"{folder / O200K_FILE}: not the o200k_base vocabulary; reinstall llama-index-core")
-    before = os.environ.get("TIKTOKEN_CACHE_DIR")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
-    try:
-        return tiktoken.get_encoding("o200k_base")
-    finally:
-        if before is None:
-            del os.environ["TIKTOKEN_CACHE_DIR"]
-        else:
-            os.environ["TIKTOKEN_CACHE_DIR"] = before
-
-
-def _vocabulary_folder() -> Path:
-    """Find the folder in llama-index-core without importing it, which takes seconds."""
-    spec = importlib.util.find_spec("llama_index.core")
-    if spec is None or spec.origin is None:
-        raise ModelUnavailable("llama-index-core: not installed, and it carries the tokenizer's vocabulary; install it")
-    return Path(spec.origin).parent / "_static" / "tiktoken_cache"

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag import split as split_module
+from rag import tokens
 from rag.clean import exclusions, lines, load_rules
 from rag.errors import InvalidValue, ModelUnavailable
-from rag.split import Limit, sentences, split, token_limit
+from rag.sentences import sentences
+from rag.split import split
+from rag.tokens import Limit, token_limit
 from rag.types import Document, Exclusion, Passage, Span
 
 SEEDS = Path(__file__).parents[1] / "seeds"
@@ -303,7 +305,7 @@ def test_the_tokenizer_leaves_the_environment_as_it_was_and_reads_only_what_is_s
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "/elsewhere")
-    split_module._o200k.cache_clear()
+    tokens._o200k.cache_clear()
     assert token_limit(10).count("Hello world") == 2
     assert os.environ["TIKTOKEN_CACHE_DIR"] == "/elsewhere"
 
@@ -315,14 +317,14 @@ def test_control_tokens_in_a_text_are_counted_as_characters() -> None:
 def test_a_vocabulary_that_is_not_the_right_one_is_refused_and_left_in_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(split_module, "_vocabulary_folder", lambda: tmp_path)
-    split_module._o200k.cache_clear()
+    monkeypatch.setattr(tokens, "_vocabulary_folder", lambda: tmp_path)
+    tokens._o200k.cache_clear()
     try:
         with pytest.raises(ModelUnavailable, match="cannot be read"):
             token_limit(10)
-        (tmp_path / split_module.O200K_FILE).write_bytes(b"damaged")
+        (tmp_path / tokens.O200K_FILE).write_bytes(b"damaged")
         with pytest.raises(ModelUnavailable, match="not the o200k_base vocabulary"):
             token_limit(10)
-        assert (tmp_path / split_module.O200K_FILE).read_bytes() == b"damaged"
+        assert (tmp_path / tokens.O200K_FILE).read_bytes() == b"damaged"
     finally:
-        split_module._o200k.cache_clear()
+        tokens._o200k.cache_clear()
