@@ -4,16 +4,16 @@ Knows nothing about how the evidence was found. Citations are cut from the docum
 sentence below the threshold is not shown, whatever else is missing.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rapidfuzz import fuzz
-
 from rag.evidence import PassageEvidence, SentenceEvidence
-from rag.lexical import fold, words
 from rag.types import Citation, Claim, Document, Passage, Span
+from rag.words import STOPWORDS, words
 
-_SAME_STATEMENT = 80.0  # rapidfuzz token_sort_ratio from which two sentences with the same numbers say the same
+_NEGATIONS = frozenset("no not never none neither nor without cannot".split())
+_AMOUNT = re.compile(r"(?:(?<!\w)[-−+])?[$€£¥]?\d[\d.,]*[²³]?\s?%?")  # words() knows no signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +88,17 @@ def cite(document: Document, span: Span, *, marker: int) -> Citation:
 
 
 def says_the_same(one: str, other: str) -> bool:
-    """Whether two sentences are near-duplicates: almost the same words, and exactly the same numbers."""
-    if fold(one) == fold(other):
-        return True
-    similar = fuzz.token_sort_ratio(fold(one), fold(other)) >= _SAME_STATEMENT
-    return similar and _numbers(one) == _numbers(other)
+    """Whether two sentences are near-duplicates: the same words in the same order, but for function words and endings.
+
+    A negation, a number or a sign that only one of them has makes them different. Sentences that merely resemble each
+    other may contradict each other, and are never merged.
+    """
+    return _substance(one) == _substance(other)
 
 
-def _numbers(text: str) -> frozenset[str]:
-    return frozenset(word.folded for word in words(text) if any(c.isdigit() for c in word.folded))
+def _substance(text: str) -> tuple[list[str], list[str]]:
+    spoken = [word for word in words(text) if word.folded not in STOPWORDS or word.folded in _NEGATIONS]
+    return [word.stem for word in spoken], _AMOUNT.findall(text)
 
 
 def _by_probability(read: Sequence[PassageEvidence]) -> list[Quote]:

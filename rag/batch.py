@@ -4,13 +4,14 @@ A line that cannot be answered becomes a record with ``error`` and stops nothing
 """
 
 import json
+import os
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from rag.errors import IndexUnusable, ModelUnavailable, RagError
-from rag.records import Record, error_record
+from rag.records import Record, dumped, error_record
 
-MAX_LINE_BYTES = 10 * 1024 * 1024
+MAX_LINE_BYTES = 10 * 1024 * 1024  # a question with its history is some kilobytes
 
 
 def run_batch(
@@ -23,37 +24,59 @@ def run_batch(
     """Write a record for each line that is not blank and return how many hold an error.
 
     What is wrong with the index or a model would be wrong for every line, so IndexUnusable and ModelUnavailable end the
-    run. on_progress: bytes read, bytes in all, and what is at work.
+    run. on_progress: bytes read, bytes in all (0 for a pipe, which does not tell), and what is at work.
     """
-    questions.seek(0, 2)
-    n_bytes, n_failed = questions.tell(), 0
-    questions.seek(0)
+    n_bytes, n_read, n_failed = _size(questions), 0, 0
     while raw := questions.readline(MAX_LINE_BYTES):
+        n_read += len(raw)
+        is_whole = raw.endswith(b"\n") or len(raw) < MAX_LINE_BYTES
+        if not is_whole:
+            n_read += _skip_line(questions)
         if raw.strip():
-            record = _answered(raw, answer)
+            record = _answered(raw, answer) if is_whole else error_record("line is larger than 10 MB; nobody asks that")
             n_failed += "error" in record
-            records.write(json.dumps(record, ensure_ascii=False) + "\n")
+            records.write(dumped(record) + "\n")
             records.flush()
-        on_progress(questions.tell(), n_bytes, "questions")
+        on_progress(n_read, n_bytes, "questions")
     return n_failed
 
 
+def _size(file: IO[bytes]) -> int:
+    if not file.seekable():
+        return 0
+    n_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return n_bytes
+
+
+def _skip_line(questions: IO[bytes]) -> int:
+    n_read = 0
+    while rest := questions.readline(MAX_LINE_BYTES):
+        n_read += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    return n_read
+
+
 def _answered(raw: bytes, answer: Callable[[dict[str, Any]], Record]) -> Record:
-    question_id = None
     try:
-        line = json.loads(raw)
-        if not isinstance(line, dict):
-            return error_record('line is not a JSON object; write {"id": …, "question": …}')
-        question_id = line.get("id")
-        if problem := _problem(line):
-            return error_record(problem, question_id=question_id)
+        line = json.loads(raw, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested beyond reason
+        return error_record(f"line is not JSON: {str(error).splitlines()[0][:200]}")
+    if not isinstance(line, dict):
+        return error_record('line is not a JSON object; write {"id": …, "question": …}')
+    if problem := _problem(line):
+        return error_record(problem, question_id=line.get("id"))
+    try:
         return answer(line)
     except (IndexUnusable, ModelUnavailable):
         raise
     except RagError as error:
-        return error_record(str(error), question_id=question_id)
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested beyond reason
-        return error_record(f"line is not JSON: {str(error).splitlines()[0][:200]}", question_id=question_id)
+        return error_record(str(error), question_id=line.get("id"))
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON value")
 
 
 def _problem(line: dict[str, Any]) -> str | None:

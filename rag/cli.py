@@ -5,14 +5,13 @@ failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag 
 """
 
 import datetime as dt
-import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,18 +23,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Ask your documents, get answers you can check.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_UNWRAPPED_COLUMNS = 1_000_000
 ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports the child only
 
 IndexOption = Annotated[
-    Path | None, typer.Option("--index", help="Folder of the index; RAG_INDEX_DIR, else .footnote.")
+    Path | None, typer.Option("--index", readable=False, help="Folder of the index; RAG_INDEX_DIR, else .footnote.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-BatchOption = Annotated[Path | None, typer.Option("--batch", help="Read questions from JSONL, one object a line.")]
+BatchOption = Annotated[
+    Path | None, typer.Option("--batch", readable=False, help="Read questions from JSONL, one object a line.")
+]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write records to JSONL, in the same order.")]
 SourceOption = Annotated[str | None, typer.Option(help="Only this document, or this folder of documents.")]
 SinceOption = Annotated[str | None, typer.Option(help="Only documents dated on or after this day, YYYY-MM-DD.")]
@@ -53,9 +54,6 @@ def main() -> None:
         code = _fail(f"{error.format_message().rstrip('.')}; rag --help lists what there is", 2)  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("stopped; the index is as it was before", 130)
-    except BrokenPipeError:  # the reader of our output has gone, as in `rag search … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:  # the user's request ends here
         if os.environ.get("FOOTNOTE_LOG", "").upper() == "DEBUG":
             raise
@@ -66,7 +64,7 @@ def main() -> None:
 @app.command()
 def ingest(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files and folders; without any, those already known.")
+        list[Path] | None, typer.Argument(readable=False, help="Files and folders; without any, those already known.")
     ] = None,
     index: IndexOption = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove documents whose files are gone.")] = False,
@@ -84,15 +82,15 @@ def ingest(
             raise UsageError("--dry-run needs a path: rag ingest --dry-run PATH")
         previews = list(rag.preview(paths))
         _say(previews, as_json=as_json, record=preview_record, text=preview_text)
-        failed = any(isinstance(item, DocumentError) for item in previews)
+        refused = [str(item) for item in previews if isinstance(item, DocumentError)]
     else:
         with _progress() as on_progress:
             report = rag.ingest(paths or [], prune=prune, on_progress=on_progress)
         _say(report, as_json=as_json, record=report_record, text=report_text)
-        for _, line in report.failed:
-            _fail(line, 1)
-        failed = bool(report.failed)
-    raise typer.Exit(1 if failed else 0)
+        refused = [line for _, line in report.failed]
+    for line in refused:
+        _fail(line, 1)
+    raise typer.Exit(1 if refused else 0)
 
 
 @app.command()
@@ -119,6 +117,7 @@ def search(
         return search_record(line["question"], hits, question_id=line.get("id"))
 
     if _is_batch(question, batch, out):
+        rag.check()  # before --out is emptied
         raise typer.Exit(_run_batch(batch, out, answer))
     hits = rag.search(str(question), top_k=top_k, **filters)
     _say(hits, as_json=as_json, record=lambda found: search_record(str(question), found), text=hits_text)
@@ -151,6 +150,7 @@ def ask(
         return ask_record(rag.ask(line["question"], history=history, **options), question_id=line.get("id"))
 
     if _is_batch(question, batch, out):
+        rag.check()  # before --out is emptied
         raise typer.Exit(_run_batch(batch, out, answer))
     _say(rag.ask(str(question), **options), as_json=as_json, record=ask_record, text=result_text)
 
@@ -176,12 +176,24 @@ def _rag(index: Path | None, **settings: Any) -> "Rag":
 
 
 def _say(value: Any, *, as_json: bool, record: Callable[[Any], "Record"], text: Callable[[Any], Any]) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(record(value), ensure_ascii=False) + "\n")
-        return
     from rich.console import Console
 
-    Console(highlight=False, markup=False, emoji=False, soft_wrap=False).print(text(value))
+    from rag.records import dumped
+
+    # Into a file or a pipe a quote goes in one line: wrapping would put line ends where its source has none.
+    width = None if sys.stdout.isatty() else _UNWRAPPED_COLUMNS
+    if as_json:
+        shown = dumped(record(value)) + "\n"
+    else:
+        console = Console(highlight=False, markup=False, emoji=False, width=width)
+        with console.capture() as captured:  # rich would end the program itself where nobody reads on
+            console.print(text(value))
+        shown = captured.get()
+    try:
+        sys.stdout.write(shown)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone, as in `rag search … | head -1`; what it wanted it has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(line: str, code: int) -> int:
@@ -230,11 +242,19 @@ def _run_batch(batch: Path | None, out: Path | None, answer: Callable[[dict[str,
 
     assert batch is not None
     assert out is not None
-    try:
-        with batch.open("rb") as questions, out.open("w", encoding="utf-8") as records, _progress() as on_progress:
-            n_failed = run_batch(questions, records, answer, on_progress=on_progress)
-    except OSError as error:
-        raise RagError(f"{error.filename or out}: {error.strerror or error}; nothing further was written") from error
+    with _opened(batch, "rb") as questions, _opened(out, "w") as records, _progress() as on_progress:
+        n_failed = run_batch(questions, records, answer, on_progress=on_progress)
     if n_failed:
-        return _fail(f"{batch}: {n_failed} lines could not be answered; see 'error' in {out}", 1)
+        return _fail(
+            f"{batch}: {n_failed} line{'s' if n_failed > 1 else ''} could not be answered; see 'error' in {out}", 1
+        )
     return 0
+
+
+@contextmanager
+def _opened(path: Path, mode: str) -> Iterator[IO[Any]]:
+    try:
+        with path.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+    except OSError as error:
+        raise RagError(f"{path}: {error.strerror or error}; check the path and its permissions") from error

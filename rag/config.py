@@ -23,11 +23,12 @@ SHAPING = ("encoder", "max_passage_tokens", "overlap_sentences")
 class Settings(BaseSettings):
     """How Footnote works; ``SHAPING`` names the settings that an existing index was built with."""
 
-    model_config = SettingsConfigDict(env_prefix="RAG_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="RAG_", frozen=True, extra="forbid", env_ignore_empty=True)
 
     index_dir: Path = Field(Path(".footnote"), description="folder of the index; relative to the working directory")
     encoder: str = Field(
         BUNDLED_ENCODER,
+        min_length=1,
         description="sentence-transformers model: the bundled one needs no network; else a folder or a hub name",
     )
     max_passage_tokens: int = Field(
@@ -53,7 +54,9 @@ class Settings(BaseSettings):
     max_question_chars: int = Field(
         2000, ge=10, le=100_000, description="characters; the encoder reads about 1,000 and a longer one is a document"
     )
-    host: str = Field("127.0.0.1", description="address of the page; loopback, since the page has no login by default")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="address of the page; loopback, since the page has no login by default"
+    )
     port: int = Field(7860, ge=1, le=65535, description="port of the page; Gradio's usual one")
 
     def __init__(self, **values: Any) -> None:

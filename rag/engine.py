@@ -90,6 +90,11 @@ class Rag:
         """Give the files of the index back; the next question opens them again."""
         self.index.close()
 
+    def check(self) -> int:
+        """Return the version of the index; raises IndexUnusable, as every question would, if it cannot be read."""
+        with self.index.read() as reading:
+            return reading.generation
+
     def documents(self) -> list[Entry]:
         """Return the documents of the index, by source."""
         with self.index.read() as reading:
@@ -115,11 +120,14 @@ class Rag:
 
         source: one document, or a folder of them. since, until: closed range of dates, undated documents excluded.
         """
+        filters = Filters(source and _readable(source), since, until)
+        if top_k is not None and top_k < 1:
+            raise UsageError(f"top_k is {top_k}; ask for at least one passage")
+        question = _readable(question)
         if objection(question, max_chars=self.settings.max_question_chars):
             return []
         with self.index.read() as reading:
-            top_k = top_k or self.settings.top_k
-            return list(self._retrieve(question, reading, Filters(source, since, until), top_k=top_k).hits)
+            return list(self._retrieve(question, reading, filters, top_k=top_k or self.settings.top_k).hits)
 
     def ask(
         self,
@@ -154,6 +162,8 @@ class Rag:
         """Do what ``ask`` does and yield on the way: stages, then each checked claim, then the result."""
         if mode != "quotes":
             raise UsageError(f"mode {mode}: no language model is configured; use --mode quotes")
+        filters = Filters(source and _readable(source), since, until)
+        question = _readable(question)
         asking = _Asking(
             self.settings, question, models={"encoder": self._encoder.name, "evidence": self._evidence.name}
         )
@@ -167,10 +177,9 @@ class Rag:
 
             yield Stage("retrieve", f"searching {len(reading.segment_of)} documents")
             with asking.timed("retrieve"):
-                filters = Filters(source, since, until)
                 found = self._retrieve(asking.standalone, reading, filters, top_k=self.settings.passages_read)
             if not found.hits:
-                yield asking.abstain("retrieve", "No passage of the documents has anything to do with the question.")
+                yield asking.abstain("retrieve", _nothing_found(filters))
                 return
 
             yield Stage("evidence", f"reading {len(found.hits)} passages")
@@ -251,6 +260,17 @@ class _Asking:
             stage,
             standalone_question=self.standalone or self.question,
         )
+
+
+def _readable(text: str) -> str:
+    """Return a text without lone surrogates, which JSON can bring and no database, file or page can take."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _nothing_found(filters: Filters) -> str:
+    if filters == Filters():
+        return "No passage of the documents has anything to do with the question."
+    return f"No passage of the documents that the filter lets through ({filters}) has anything to do with the question."
 
 
 def _no_evidence(evidence: Sequence[PassageEvidence], min_probability: float) -> str:

@@ -7,6 +7,7 @@ file. A document is taken up again only if its bytes, its entry in ``sources.tom
 import dataclasses
 import datetime as dt
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,7 @@ class Preparer:
 
 def preview(paths: Sequence[Path], *, settings: Settings, encoder: Encoder) -> Iterator[Prepared | DocumentError]:
     """Yield what ingesting would index, document by document, without touching any index."""
-    files, errors = find_documents([path.resolve() for path in paths])
+    files, errors = find_documents(_absolute(paths))
     yield from errors
     preparer = Preparer(settings, encoder)
     for found in files:
@@ -135,7 +136,7 @@ def ingest(
     Without paths the documents that the index has are looked at again. prune: documents of the same folders whose files
     are gone are removed. Raises IndexUnusable and ModelUnavailable; a bad document is reported, not raised.
     """
-    paths = [path.resolve() for path in paths]  # the same folder is the same root, from wherever it is named
+    paths = _absolute(paths)
     with index.write() as draft:
         if paths:
             files, errors = find_documents(paths)
@@ -270,6 +271,11 @@ class _Run:
             n_embedded=self.n_embedded,
             index_version=catalog.generation,
         )
+
+
+def _absolute(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths as the index keeps them: the same folder is the same root, from wherever it is named."""
+    return [Path(os.path.realpath(path)) for path in paths]  # Path.resolve raises where a link leads to itself
 
 
 def _known_files(catalog: Catalog) -> list[FoundFile]:

@@ -1,214 +1,33 @@
-"""BM25 over the same passages and sentences as the vectors, and the vocabulary in which spelling variants meet.
+"""Passages and sentences by their words, and the vocabulary in which spelling variants meet.
 
-Knows nothing about meaning: words are folded (case, accents), stemmed and counted. A ``LexicalIndex`` is one folder of
-files, mapped into memory when opened and never changed: a commit writes the next one beside it. No name of a person or
-a place stands here: variants are found in the corpus vocabulary, renamings come from the user's synonyms.
+One ``LexicalIndex`` is a folder of files that never change: a commit writes the next one beside it. No name of a person
+or a place stands here: variants are found in the corpus vocabulary, renamings come from the user's synonyms.
 """
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import bm25s
 import numpy as np
-import Stemmer
-from bm25s.stopwords import STOPWORDS_EN
-from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import JaroWinkler, Levenshtein
 
+from rag.bm25 import Alternative, Query, Texts, UnitIndex
 from rag.errors import IndexDamaged
 from rag.types import UNITS, Unit, doc_id_of
+from rag.words import Word, content_words, fold, stemmer, words
 
-K1, B = 1.2, 0.75  # Robertson et al., TREC-3; the usual values for prose
-_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_]+(?:['’][^\W_]+)*")
-_POSSESSIVE = re.compile(r"['’]s$")
 _MIN_VARIANT_CHARS = 5  # in shorter names one letter makes another name: Iran, Iraq
 _MIN_SIMILARITY = 0.9  # Jaro-Winkler: 'tokaev'/'tokayev' .97, 'mirziyaev'/'mirziyoyev' .93
+_TRANSCRIBED = str.maketrans({**dict.fromkeys("aeiouyj'"), "g": "h", "q": "k", "w": "v"})  # Luhansk, Lugansk
+_DOUBLED = re.compile(r"(.)\1+")
+_MAX_SPLIT_CHARS = 40  # a longer word is no name
 _MIN_NAME_SHARE = 0.8  # of the places inside sentences where a name has its capital
 _VARIANT_WEIGHT = 0.7  # of a similar word, where the question's own spelling occurs too
-
-Ints = NDArray[np.int32]
-Scores = NDArray[np.float32]
-Texts = Sequence[tuple[str, str]]  # (unit id, text)
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word or number of a text: ``folded`` for comparing spellings, ``stem`` for counting."""
-
-    text: str
-    folded: str
-    stem: str
-
-
-@cache
-def _stemmer() -> Any:
-    return Stemmer.Stemmer("english")
-
-
-def fold(text: str) -> str:
-    """Return the text in lower case without accents, so that 'Şavkat' and 'savkat' are one word."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-
-
-def words(text: str) -> list[Word]:
-    """Return the words and numbers of a text in order, stop words among them."""
-    found = [_POSSESSIVE.sub("", match.group()) for match in _WORD.finditer(text)]
-    folded = [fold(word) for word in found]
-    stems = _stemmer().stemWords(folded)
-    return [Word(w, f, s) for w, f, s in zip(found, folded, stems, strict=True)]
-
-
-def content_words(text: str) -> list[Word]:
-    """Return the words of a text that carry meaning; all of them, if there is no other."""
-    every = words(text)
-    return [word for word in every if word.folded not in STOPWORDS_EN] or every
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """Stems that together express a part of the question, and how much they count."""
-
-    stems: tuple[str, ...]
-    weight: float = 1.0
-
-
-Query = Sequence[Sequence[Alternative]]  # each part is worth its best alternative; the parts add up
-
-
-class _Bm25(bm25s.BM25):  # type: ignore[misc]  # bm25s publishes no types
-    """bm25s over words that are already counted.
-
-    bm25s counts in Python, 3.5 s for 160,000 units, and adding one document must not pay that again. It offers its
-    index construction for overriding; scoring and files are its own.
-    """
-
-    @classmethod
-    def over(cls, matrix: "_Counts", vocabulary: dict[str, int]) -> "_Bm25":
-        """Score every (stem, unit) pair by Lucene's BM25 (Kamphuis et al., ECIR 2020)."""
-        scorer = cls(k1=K1, b=B, method="lucene")
-        n_units, df = len(matrix.lengths), np.diff(matrix.indptr)
-        idf = np.log1p((n_units - df + 0.5) / (df + 0.5))
-        mean_length = matrix.lengths.mean() if n_units else 1.0
-        norm = K1 * (1 - B + B * matrix.lengths[matrix.unit] / mean_length)
-        scorer.scores = {
-            "data": (np.repeat(idf, df) * matrix.count / (matrix.count + norm)).astype(np.float32),
-            "indices": matrix.unit,
-            "indptr": matrix.indptr,
-            "num_docs": n_units,
-        }
-        scorer.vocab_dict = vocabulary
-        scorer.unique_token_ids_set = set(vocabulary.values())
-        scorer.nonoccurrence_array = None  # other variants of BM25 need it
-        return scorer
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """How often each stem occurs in each unit, sorted by stem: stem i fills rows indptr[i] to indptr[i + 1].
-
-    lengths: words a unit. unit, count: one row for each (stem, unit) pair that occurs.
-    """
-
-    lengths: Ints
-    indptr: NDArray[np.int64]
-    unit: Ints
-    count: Ints
-
-    @classmethod
-    def sorted_by_stem(cls, lengths: Ints, stem: Ints, unit: Ints, count: Ints, *, n_stems: int) -> "_Counts":
-        order = np.argsort(stem, kind="stable")
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(stem, minlength=n_stems))])
-        return cls(lengths, indptr.astype(np.int64), unit[order], count[order])
-
-    @property
-    def stem(self) -> Ints:
-        return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr))
-
-
-@dataclass(frozen=True, slots=True)
-class UnitIndex:
-    """BM25 over all passages, or over all sentences. ids: a unit's id by its number."""
-
-    ids: tuple[str, ...]
-    counts: _Counts
-    scorer: _Bm25
-
-    @classmethod
-    def over(cls, ids: tuple[str, ...], counts: _Counts, vocabulary: dict[str, int]) -> "UnitIndex":
-        """Return the index of counted words."""
-        return cls(ids, counts, _Bm25.over(counts, vocabulary))
-
-    @classmethod
-    def empty(cls) -> "UnitIndex":
-        """Return the index of nothing."""
-        nothing = np.zeros(0, dtype=np.int32)
-        return cls.over((), _Counts(nothing, np.zeros(1, dtype=np.int64), nothing, nothing), {})
-
-    def changed(self, *, without: frozenset[str], added: Texts) -> "UnitIndex":
-        """Return the index with the units of some documents taken out and new units put in."""
-        old = self.counts
-        kept = np.fromiter((doc_id_of(i) not in without for i in self.ids), dtype=bool, count=len(self.ids))
-        rows = kept[old.unit]
-        renumbered = (np.cumsum(kept, dtype=np.int32) - 1)[old.unit[rows]] if len(rows) else old.unit
-        vocabulary = dict(self.scorer.vocab_dict)
-        lengths, stem, unit, count = _count(added, vocabulary, first_unit=int(kept.sum()))
-        # stems that only removed documents had go with them
-        used, numbers = np.unique(np.concatenate([old.stem[rows], stem]), return_inverse=True)
-        names = list(vocabulary)
-        return UnitIndex.over(
-            tuple(i for i, keep in zip(self.ids, kept, strict=True) if keep) + tuple(i for i, _ in added),
-            _Counts.sorted_by_stem(
-                np.concatenate([old.lengths[kept], lengths]),
-                numbers.astype(np.int32),
-                np.concatenate([renumbered, unit]),
-                np.concatenate([old.count[rows], count]),
-                n_stems=len(used),
-            ),
-            {names[number]: i for i, number in enumerate(used)},
-        )
-
-    def save(self, folder: Path) -> None:
-        """Write into a folder that does not exist yet."""
-        self.scorer.save(folder, show_progress=False)
-        np.save(folder / "lengths.npy", self.counts.lengths)
-        np.save(folder / "count.npy", self.counts.count)
-        (folder / "ids.txt").write_text("\n".join(self.ids), encoding="ascii")
-
-    @classmethod
-    def load(cls, folder: Path) -> "UnitIndex":
-        """Open a saved index: arrays are mapped, not read."""
-        scorer = _Bm25.load(folder, mmap=True, show_progress=False)
-        ids = (folder / "ids.txt").read_text(encoding="ascii")
-        lengths, count = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("lengths", "count"))
-        counts = _Counts(lengths, scorer.scores["indptr"], scorer.scores["indices"], count)
-        return cls(tuple(ids.split("\n")) if ids else (), counts, scorer)
-
-    def scores(self, query: Query) -> Scores:
-        """Return the BM25 score of every unit."""
-        total = np.zeros(len(self.ids), dtype=np.float32)
-        for part in query:
-            best = np.zeros_like(total)
-            for alternative in part:
-                stems = self.scorer.get_tokens_ids(alternative.stems)
-                if stems:
-                    best = np.maximum(best, alternative.weight * self.scorer.get_scores_from_ids(stems))
-            total += best
-        return total
-
-    def idf(self, stem: str) -> float:
-        """Return how rare a stem is, from 0; an unknown one is as rare as one that occurs in a single unit."""
-        number = self.scorer.vocab_dict.get(stem)
-        df = 1 if number is None else int(self.counts.indptr[number + 1] - self.counts.indptr[number])
-        return float(np.log1p((len(self.ids) - df + 0.5) / (df + 0.5))) if self.ids else 0.0
 
 
 @dataclass(frozen=True)
@@ -314,9 +133,8 @@ class LexicalIndex:
         near = process.extract(
             word.folded, self._names, scorer=JaroWinkler.similarity, score_cutoff=_MIN_SIMILARITY, limit=8
         )
-        allowed = max(1, len(word.folded) // 4)
-        similar = [name for name, _, _ in near if Levenshtein.distance(name, word.folded) <= allowed]
-        return [stem for stem in _stemmer().stemWords(similar) if stem != word.stem]
+        similar = [name for name, _, _ in near if _is_variant(name, word.folded)]
+        return [stem for stem in stemmer().stemWords(similar) if stem != word.stem]
 
     @cached_property
     def _names(self) -> list[str]:
@@ -324,13 +142,30 @@ class LexicalIndex:
 
     def _joined_or_split(self, word: Word, following: Word | None) -> list[tuple[str, ...]]:
         """Return 'akorda' for 'ak orda' and the other way round, where the corpus knows only the other form."""
-        if following and not (word.folded in self.surface and following.folded in self.surface):
+        found: list[tuple[str, ...]] = []
+        known = word.folded in self.surface
+        if following and not (known and following.folded in self.surface):
             joined = word.folded + following.folded
-            return [(_stemmer().stemWord(joined),)] if self.is_name(joined) else []
-        if word.folded in self.surface or len(word.folded) < _MIN_VARIANT_CHARS:
-            return []
-        halves = ((word.folded[:at], word.folded[at:]) for at in range(2, len(word.folded) - 1))
-        return [tuple(_stemmer().stemWords(list(pair))) for pair in halves if all(self.is_name(half) for half in pair)]
+            found += [(stemmer().stemWord(joined),)] if self.is_name(joined) else []
+        if not known and _MIN_VARIANT_CHARS <= len(word.folded) <= _MAX_SPLIT_CHARS:
+            halves = ((word.folded[:at], word.folded[at:]) for at in range(2, len(word.folded) - 1))
+            found += [tuple(stemmer().stemWords(list(pair))) for pair in halves if all(map(self.is_name, pair))]
+        return found
+
+
+def _is_variant(one: str, other: str) -> bool:
+    """Whether two names that look alike are one name in two spellings: vowels may differ, consonants may not.
+
+    'tokaev' and 'tokayev' are, 'iceland' and 'ireland', 'austria' and 'australia' are not.
+    """
+    allowed = max(1, min(len(one), len(other)) // 4)
+    return _consonants(one) == _consonants(other) and Levenshtein.distance(one, other) <= allowed
+
+
+def _consonants(name: str) -> str:
+    """Return the consonants, with those made one that transcriptions of the same sound differ in."""
+    plain = name.replace("kh", "h").replace("ph", "f").translate(_TRANSCRIBED)
+    return _DOUBLED.sub(r"\1", plain)
 
 
 def rephrasings(question: str, synonyms: Sequence[Sequence[str]]) -> list[str]:
@@ -340,7 +175,7 @@ def rephrasings(question: str, synonyms: Sequence[Sequence[str]]) -> list[str]:
         for name in group:
             before, spoken, after = _partition(question, name)
             if spoken:
-                found += [before + other + after for other in group if other != name]
+                found += [before + other + after for other in group if other != name and words(other)]
     return found
 
 
@@ -355,7 +190,7 @@ def _renamed(asked: Sequence[Word], synonyms: Sequence[Sequence[str]]) -> dict[i
     found: dict[int, list[tuple[str, ...]]] = {}
     spoken = [word.stem for word in asked]
     for group in synonyms:
-        names = [tuple(word.stem for word in content_words(name)) for name in group]
+        names = [stems for name in group if (stems := tuple(word.stem for word in content_words(name)))]
         for name in names:
             for at in range(len(spoken) - len(name) + 1):
                 if tuple(spoken[at : at + len(name)]) == name:
@@ -369,18 +204,5 @@ def _inside(text: str) -> Iterable[tuple[str, bool]]:
 
     The first word says nothing: it has a capital in any case.
     """
-    for match in list(_WORD.finditer(text))[1:]:
-        word = _POSSESSIVE.sub("", match.group())
-        yield fold(word), word[0].isupper()
-
-
-def _count(texts: Texts, vocabulary: dict[str, int], *, first_unit: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return lengths, and (stem, unit, count) in columns; new stems are added to the vocabulary."""
-    lengths: list[int] = []
-    rows: list[tuple[int, int, int]] = []
-    for number, (_, text) in enumerate(texts, start=first_unit):
-        stems = [word.stem for word in words(text) if word.folded not in STOPWORDS_EN]
-        lengths.append(len(stems))
-        rows += [(vocabulary.setdefault(stem, len(vocabulary)), number, n) for stem, n in Counter(stems).items()]
-    columns = np.array(rows, dtype=np.int32).reshape(-1, 3)
-    return np.array(lengths, dtype=np.int32), columns[:, 0], columns[:, 1], columns[:, 2]
+    for word in words(text)[1:]:
+        yield word.folded, word.text[0].isupper()

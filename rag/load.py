@@ -88,10 +88,10 @@ def find_documents(
     files: dict[Path, FoundFile] = {}
     errors: list[DocumentError] = []
     # Outer folders before inner ones, and folders before files: the longest source wins, in any order of arguments.
-    for path in sorted(paths, key=lambda p: (_is_file(p), len(p.resolve().parts), str(p))):
+    for path in sorted(paths, key=lambda p: (_is_file(p), len(_real(p).parts), str(p))):
         try:
             for found in _below(path, ignored, errors) if path.is_dir() else [_named(path)]:
-                files.setdefault(found.path.resolve(), found)
+                files.setdefault(_real(found.path), found)
         except DocumentError as error:
             errors.append(error)
         except OSError as error:
@@ -146,11 +146,11 @@ def _named(path: Path) -> FoundFile:
 def _below(folder: Path, ignored: Sequence[str], errors: list[DocumentError]) -> Iterator[FoundFile]:
     """Yield the documents in a folder; what cannot be looked into is added to ``errors``."""
     patterns = (*read_sources(folder).ignore, *ignored)
-    inside = folder.resolve()
+    inside = _real(folder)
     known = [
         path
         for path in _walk(folder, errors)
-        if path.suffix.lower() in LOADERS and _is_file(path) and path.resolve().is_relative_to(inside)
+        if path.suffix.lower() in LOADERS and _is_file(path) and _real(path).is_relative_to(inside)
     ]
     count = 0
     # A link may point to a file that is found at its own place, too: real files come first, and are the ones kept.
@@ -175,6 +175,11 @@ def _walk(folder: Path, errors: list[DocumentError]) -> Iterator[Path]:
         folders[:] = _visible(folders)
         for name in _visible(names):
             yield Path(parent, name)
+
+
+def _real(path: Path) -> Path:
+    """Follow links as far as they lead; ``Path.resolve`` raises where one leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _is_file(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """Whether a text can be asked of documents at all; knows nothing about what they say."""
 
-from rag.lexical import words
+from rag.words import words
 
 _GREETINGS = frozenset(
     "hi hello hey hallo hiya greetings morning afternoon evening thanks thank thx cheers bye".split()
@@ -20,7 +20,7 @@ def objection(question: str, *, max_chars: int) -> str | None:
             "Ask for one thing at a time, or raise RAG_MAX_QUESTION_CHARS."
         )
     spoken = [word.folded for word in words(question)]
-    if not spoken:
+    if not any(character.isalpha() for word in spoken for character in word):
         return "There is no word in the question. Ask something about the documents in words."
     if not _GREETINGS.isdisjoint(spoken) and (_GREETINGS | _COMPANIONS).issuperset(spoken):
         return "Hello. Ask something about the documents, and the answer will quote them."

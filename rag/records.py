@@ -3,6 +3,7 @@
 The schemas are written out in ``docs/schemas`` and pinned by tests.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,3 +81,8 @@ def trace_record(trace: Trace) -> Record:
 def error_record(message: str, *, question_id: str | None = None) -> Record:
     """Return what stands in a batch in the place of a line that could not be answered."""
     return {"id": question_id, "error": message}
+
+
+def dumped(record: Record) -> str:
+    """Return the record as one line of JSON that any file takes: a lone surrogate, as in a broken id, becomes '?'."""
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")

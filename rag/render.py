@@ -10,7 +10,7 @@ from rich.text import Text
 from rag.errors import DocumentError
 from rag.ingest import IngestReport, Prepared
 from rag.records import Record
-from rag.types import Abstention, Answer, Citation, Hit, Result, Span
+from rag.types import Abstention, Answer, Citation, Exclusion, Hit, Result, Span
 
 _SNIPPET_CHARS = 240
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
@@ -31,16 +31,16 @@ def _shown(character: str) -> str:
 
 def result_text(result: Result) -> RenderableType:
     """Return an answer with its footnotes, or a refusal with the nearest passages."""
-    rewritten = Text()
+    rewritten = []
     if result.standalone_question != result.question:
-        rewritten = Text(f"Asked as: {printable(result.standalone_question)}\n", style="dim")
+        rewritten = [Text(f"Asked as: {printable(result.standalone_question)}\n", style="dim")]
     if isinstance(result, Answer):
         claims = [
             Text(f"{printable(claim.text)} {''.join(f'[{c.marker}]' for c in claim.citations)}")
             for claim in result.claims
         ]
-        return Group(rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations))
-    return Group(rewritten, _refusal(result))
+        return Group(*rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations))
+    return Group(*rewritten, _refusal(result))
 
 
 def _footnote(citation: Citation) -> Text:
@@ -71,7 +71,7 @@ def _hit(hit: Hit) -> RenderableType:
     )
     text = printable(hit.passage.text)
     snippet = text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
-    return Group(head, Padding(Text(snippet), (0, 0, 0, 4)))
+    return Group(head, Padding(Text(snippet), (0, 0, 0, 4), expand=False))
 
 
 def _range(span: Span) -> str:
@@ -102,13 +102,11 @@ def report_record(report: IngestReport) -> Record:
 
 
 def preview_text(previews: Sequence[Prepared | DocumentError]) -> RenderableType:
-    """Return, for each document: title, date, passages, and every excluded line with the rule that excluded it."""
-    return Group(*(_preview(item) for item in previews))
+    """Return, for each readable document: title, date, passages, and every excluded line with its rule."""
+    return Group(*(_preview(item) for item in previews if isinstance(item, Prepared)))
 
 
-def _preview(item: Prepared | DocumentError) -> RenderableType:
-    if isinstance(item, DocumentError):
-        return Text(f"{printable(str(item))}\n", style="red")
+def _preview(item: Prepared) -> RenderableType:
     document = item.document
     date = document.date.isoformat() if document.date else "not known"
     because = {name: f" (inferred: {printable(reason)})" for name, reason in document.inferred.items()}
@@ -120,11 +118,13 @@ def _preview(item: Prepared | DocumentError) -> RenderableType:
         Text(f"  passages   {len(item.passages)}"),
         Text(f"  left out   {len(item.excluded)} lines"),
     ]
-    lines += [
-        Text(f"    {x.rule:<22} {_range(x.span):<12} {printable(x.span.cut(document.text))}", style="dim", no_wrap=True)
-        for x in item.excluded
-    ]
+    lines += [_excluded(exclusion, document.text) for exclusion in item.excluded]
     return Group(*lines, Text())
+
+
+def _excluded(exclusion: Exclusion, text: str) -> Text:
+    line = f"    {exclusion.rule:<22} {_range(exclusion.span):<12} {printable(exclusion.span.cut(text))}"
+    return Text(line, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def preview_record(previews: Sequence[Prepared | DocumentError]) -> Record:

@@ -5,13 +5,16 @@ than ranking passages alone. Scores of different kinds are never compared, only 
 """
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rag.bm25 import Query
 from rag.encode import Encoder, Vectors
+from rag.errors import UsageError
 from rag.evidence import Candidate
 from rag.index import Reading
-from rag.lexical import Query, rephrasings
+from rag.lexical import rephrasings
 from rag.types import Hit, Passage, Unit, doc_id_of, span_of, unit_id
 
 RRF_K = 60  # Cormack et al., SIGIR 2009
@@ -25,6 +28,14 @@ class Filters:
     source: str | None = None
     since: dt.date | None = None
     until: dt.date | None = None
+
+    def __post_init__(self) -> None:
+        if self.since and self.until and self.since > self.until:
+            raise UsageError(f"since {self.since} is after until {self.until}; no day is in between")
+
+    def __str__(self) -> str:
+        named = {"source": self.source, "since": self.since, "until": self.until}
+        return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
 
     def doc_ids(self, reading: Reading) -> frozenset[str] | None:
         """Return the documents let through; None if nothing is filtered."""
@@ -54,10 +65,11 @@ def fuse(rankings: Iterable[Sequence[str]], *, top_k: int, k: int = RRF_K) -> li
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    scores: dict[str, float] = {}
+    terms: dict[str, list[float]] = {}
     for ranking in rankings:
         for rank, found in enumerate(ranking, start=1):
-            scores[found] = scores.get(found, 0.0) + 1.0 / (k + rank)
+            terms.setdefault(found, []).append(1.0 / (k + rank))
+    scores = {found: math.fsum(parts) for found, parts in terms.items()}  # exact: the order of lists decides nothing
     return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:top_k]
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from rag import Rag, Settings
 from rag.encode import SentenceEncoder, Vectors
-from rag.lexical import words
+from rag.words import words
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 

@@ -160,7 +160,7 @@ class Broken(Exception):
 
 
 STEPS = """rag.store.Segment.create rag.store.Segment.add rag.catalog.Catalog.put rag.lexical.LexicalIndex.save
-rag.lexical.UnitIndex.save rag.catalog.Catalog.commit rag.index.Draft.commit""".split()
+rag.bm25.UnitIndex.save rag.catalog.Catalog.commit rag.index.Draft.commit""".split()
 
 
 @pytest.mark.parametrize("step", STEPS)
