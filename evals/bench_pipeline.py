@@ -36,8 +36,8 @@ from rag import Rag, Settings
 from rag.encode import SentenceEncoder, Vectors
 
 PASSAGES_A_DOCUMENT = 20  # at least, which is checked after the ingest
-SENTENCES_A_DOCUMENT = 126  # about six of these sentences fill a passage of 200 tokens
-SENTENCES_A_PARAGRAPH = 6
+SENTENCES_A_SECTION = 3  # a section is a passage: some 90 tokens, as in news written in short paragraphs
+SENTENCES_A_DOCUMENT = 63
 OUTLETS = 10  # folders: a filter by source lets a tenth through
 FIRST_DAY, DAYS = dt.date(2015, 1, 1), 3650
 
@@ -186,12 +186,13 @@ def document(number: int) -> tuple[str, str, dt.date]:
     """Return the source, the text and the date of document number ``number``."""
     first = number * SENTENCES_A_DOCUMENT
     sentences = [sentence(first + i)[0] for i in range(SENTENCES_A_DOCUMENT)]
-    starts = range(0, SENTENCES_A_DOCUMENT, SENTENCES_A_PARAGRAPH)
-    paragraphs = [" ".join(sentences[start : start + SENTENCES_A_PARAGRAPH]) for start in starts]
+    starts = range(0, SENTENCES_A_DOCUMENT, SENTENCES_A_SECTION)
+    sections = [" ".join(sentences[start : start + SENTENCES_A_SECTION]) for start in starts]
+    headed = [f"Entry {place} of the chronicle\n\n{section}" for place, section in enumerate(sections, start=1)]
     title = f"{PLACES[number % len(PLACES)]} chronicle, number {number + 1}"
     day = FIRST_DAY + dt.timedelta(days=number * 977 % DAYS)
     source = f"outlet-{number % OUTLETS}/{number:06}.txt"
-    return source, "\n\n".join([title, *paragraphs]) + "\n", day
+    return source, "\n\n".join([title, *headed]) + "\n", day
 
 
 def write_document(folder: Path, number: int) -> tuple[str, int]:

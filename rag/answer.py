@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rag.errors import IndexDamaged
 from rag.evidence import PassageEvidence, SentenceEvidence
 from rag.types import Citation, Claim, Document, Passage, Span
-from rag.words import STOPWORDS, words
+from rag.words import words
 
-_NEGATIONS = frozenset("no not never none neither nor without cannot".split())
+_ARTICLES = frozenset({"a", "an", "the"})
 _AMOUNT = re.compile(r"(?:(?<!\w)[-−+])?[$€£¥]?\d[\d.,]*[²³]?\s?%?")  # words() knows no signs
 
 
@@ -68,7 +69,12 @@ def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Docume
         citations = []
         for quote in group:
             marker += 1
-            citations.append(cite(document(quote.passage.doc_id), quote.span, marker=marker))
+            citation = cite(document(quote.passage.doc_id), quote.span, marker=marker)
+            if citation.quote != quote.text:  # what was judged must be what is shown
+                raise IndexDamaged(
+                    f"{citation.source}: its text and its passages differ; delete the index, run rag ingest"
+                )
+            citations.append(citation)
         made.append(Claim(citations[0].quote, tuple(citations)))
     return tuple(made)
 
@@ -88,17 +94,16 @@ def cite(document: Document, span: Span, *, marker: int) -> Citation:
 
 
 def says_the_same(one: str, other: str) -> bool:
-    """Whether two sentences are near-duplicates: the same words in the same order, but for function words and endings.
+    """Whether two sentences are near-duplicates: the same words in the same order, but for articles, case and marks.
 
-    A negation, a number or a sign that only one of them has makes them different. Sentences that merely resemble each
-    other may contradict each other, and are never merged.
+    Sentences that merely resemble each other may contradict each other ("attacked", "was attacked by"), and are never
+    merged.
     """
     return _substance(one) == _substance(other)
 
 
 def _substance(text: str) -> tuple[list[str], list[str]]:
-    spoken = [word for word in words(text) if word.folded not in STOPWORDS or word.folded in _NEGATIONS]
-    return [word.stem for word in spoken], _AMOUNT.findall(text)
+    return [word.folded for word in words(text) if word.folded not in _ARTICLES], _AMOUNT.findall(text)
 
 
 def _by_probability(read: Sequence[PassageEvidence]) -> list[Quote]:

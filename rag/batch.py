@@ -73,6 +73,8 @@ def _answered(raw: bytes, answer: Callable[[dict[str, Any]], Record]) -> Record:
         raise
     except RagError as error:
         return error_record(str(error), question_id=line.get("id"))
+    except Exception as error:  # noqa: BLE001 - this line's request ends here, and the others have theirs
+        return error_record(f"unexpected {type(error).__name__}: {error}", question_id=line.get("id"))
 
 
 def _refuse(constant: str) -> NoReturn:

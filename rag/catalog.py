@@ -281,11 +281,12 @@ class Catalog:
 
     def passage_at(self, doc_id: str, span: Span) -> Passage | None:
         """Return the first passage that holds the whole span: for a sentence that stands in two, the one it closes."""
-        row = self._db.execute(
-            f"{_PASSAGE} WHERE p.doc_id = ? AND first <= ? AND last >= ? ORDER BY first LIMIT 1",
-            (doc_id, span.start, span.end),
-        ).fetchone()
-        return _passage(row) if row else None
+        # Passages overlap by few sentences, so the ones around a place are the last few that begin before it.
+        rows = self._db.execute(
+            f"{_PASSAGE} WHERE p.doc_id = ? AND first <= ? ORDER BY first DESC LIMIT 8", (doc_id, span.start)
+        )
+        around = [row for row in rows if row[3] >= span.end]
+        return _passage(around[-1]) if around else None
 
     def _get(self, key: str) -> str:
         return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])

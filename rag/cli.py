@@ -45,8 +45,8 @@ UntilOption = Annotated[str | None, typer.Option(help="Only documents dated on o
 
 def main() -> None:
     """Run the command line; the only place where an error becomes an exit code."""
-    logging.basicConfig(level=os.environ.get("FOOTNOTE_LOG", "ERROR").upper(), format="%(name)s: %(message)s")
     try:
+        logging.basicConfig(level=_log_level(), format="%(name)s: %(message)s")
         code = app(standalone_mode=False)
     except RagError as error:
         code = _fail(str(error), error.exit_code)
@@ -194,6 +194,13 @@ def _say(value: Any, *, as_json: bool, record: Callable[[Any], "Record"], text: 
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has gone, as in `rag search … | head -1`; what it wanted it has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _log_level() -> str:
+    level = os.environ.get("FOOTNOTE_LOG", "").upper() or "ERROR"
+    if level not in logging.getLevelNamesMapping():
+        raise UsageError(f"FOOTNOTE_LOG={level.lower()}: no level; use error, warning, info or debug")
+    return level
 
 
 def _fail(line: str, code: int) -> int:

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         12, ge=1, le=50, description="passages the evidence model reads; ten hold .96 of the evidence in the seeds"
     )
     min_probability: float = Field(
-        0.5, ge=0.0, le=1.0, description="a sentence answers from this probability on: more likely right than wrong"
+        0.5, ge=0.0, le=1.0, description="a sentence answers from this probability on; see docs/decisions/0004"
     )
     max_claims: int = Field(3, ge=1, le=10, description="quotes an answer may have; a fact needs one, a comparison two")
     max_question_chars: int = Field(
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
             raise SettingsError(f"setting {name} is {first.get('input')!r}: {first['msg'].lower()}") from error
 
     def hash(self) -> str:
-        """Return 12 hex digits over all settings but the index folder, which changes no answer."""
+        """Return 12 hex digits over all settings that can change an answer."""
         return _digest(
             {k: v for k, v in self.model_dump(mode="json").items() if k not in {"index_dir", "host", "port"}}
         )

@@ -56,7 +56,8 @@ class Rag:
             self.settings.encoder, batch_size=self.settings.batch_size, threads=self.settings.threads
         )
         self._evidence = evidence or RetrievalScores()
-        self.index = Index(self.settings.index_dir, shaping=self.settings.shaping())
+        shaping = {**self.settings.shaping(), "encoder": self._encoder.name}
+        self.index = Index(self.settings.index_dir, shaping=shaping)
 
     # -- documents ---------------------------------------------------------------------------------------------------
 
@@ -124,7 +125,7 @@ class Rag:
         if top_k is not None and top_k < 1:
             raise UsageError(f"top_k is {top_k}; ask for at least one passage")
         question = _readable(question)
-        if objection(question, max_chars=self.settings.max_question_chars):
+        if self._objection(question):
             return []
         with self.index.read() as reading:
             return list(self._retrieve(question, reading, filters, top_k=top_k or self.settings.top_k).hits)
@@ -167,13 +168,14 @@ class Rag:
         asking = _Asking(
             self.settings, question, models={"encoder": self._encoder.name, "evidence": self._evidence.name}
         )
-        if reason := objection(question, max_chars=self.settings.max_question_chars):
+        history = [turn for turn in history or [] if not self._objection(turn[0])]  # "Thanks!" leads nowhere
+        if reason := self._objection(question, follows=bool(history)):
             yield asking.abstain("question", reason)
             return
         with self.index.read() as reading:
             asking.index_version = reading.generation
             with asking.timed("condense"):
-                asking.standalone = self._condense(question, history or [], reading)
+                asking.standalone = self._condense(question, history, reading)
 
             yield Stage("retrieve", f"searching {len(reading.segment_of)} documents")
             with asking.timed("retrieve"):
@@ -201,6 +203,9 @@ class Rag:
         yield from claims
         yield asking.answer(claims, found.hits)
 
+    def _objection(self, question: str, *, follows: bool = False) -> str | None:
+        return objection(question, max_chars=self.settings.max_question_chars, follows=follows)
+
     def _retrieve(self, question: str, reading: Reading, filters: Filters, *, top_k: int) -> Retrieved:
         return retrieve(
             question,
@@ -216,8 +221,9 @@ class Rag:
             return question
         turns = " ".join(text for turn in history for text in turn)[-_NAMED_IN_CHARS:]
         spoken = reading.lexical.rank("sentences", reading.lexical.query(turns), _NAMES_FROM_SENTENCES)
-        texts = (reading.catalog.document(doc_id_of(found)).text for found, _ in spoken)
-        sentences = [span_of(found).cut(text) for (found, _), text in zip(spoken, texts, strict=True)]
+        places = [(doc_id_of(found), span_of(found)) for found, _ in spoken]
+        passages = [reading.catalog.passage_at(doc_id, span) for doc_id, span in places]
+        sentences = [p.quote(span) for p, (_, span) in zip(passages, places, strict=True) if p]
         return condense(question, history, names=learn_names(sentences))
 
 

@@ -12,6 +12,7 @@ own size, so that there are a logarithmic number of them and a large one is not 
 """
 
 import errno
+import os
 import shutil
 import sqlite3
 import threading
@@ -26,11 +27,12 @@ from filelock import FileLock, Timeout
 
 from rag.catalog import FORMAT, Catalog, Entry, connect, translated
 from rag.encode import Vectors
-from rag.errors import IndexLocked, IndexMismatch, IndexMissing, IndexUnusable, StorageFull
+from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, IndexMissing, IndexUnusable, StorageFull
 from rag.lexical import LexicalIndex
 from rag.store import Segment, Segments
 from rag.types import UNITS, Passage, Unit, doc_id_of, unit_id
 
+_MAX_NAMED_DOCUMENTS = 1_000  # in a filter; Chroma puts each name into one SQL statement, which takes some 32,000
 _GRACE_S = 60.0  # what a commit replaces stays so long for questions under way, which take seconds at most
 _MERGE_UP_TO = 2  # segments up to twice the size of what is added are merged with it
 
@@ -57,23 +59,32 @@ class Reading:
             wanted = None if doc_ids is None else sorted(d for d in doc_ids if self.segment_of.get(d) == number)
             if wanted == []:
                 continue
+            is_live = self._lives_in(number, doc_ids)
+            if wanted and len(wanted) > _MAX_NAMED_DOCUMENTS:
+                wanted = None  # so many are found without being named
             for vector in vectors:
-                found = segment.nearest(unit, vector, top_k, is_live=self._lives_in(number), doc_ids=wanted)
+                found = segment.nearest(unit, vector, top_k, is_live=is_live, doc_ids=wanted)
                 for found_id, similarity in found:
                     best[found_id] = max(similarity, best.get(found_id, -1.0))
         return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))[:top_k]
 
     def vectors(self, unit: Unit, ids: Sequence[str]) -> dict[str, Vectors]:
-        """Return the vectors of these ids, each of shape (dimension,)."""
+        """Return the vectors of these ids, each of shape (dimension,); raises IndexDamaged if one is missing."""
         found: dict[str, Vectors] = {}
         for number, segment in self.segments.items():
             here = [i for i in ids if self.segment_of.get(doc_id_of(i)) == number]
             if here:
                 found.update(segment.vectors(unit, here))
+        if len(found) < len(set(ids)):
+            raise IndexDamaged("the index lacks vectors that its catalogue names; delete it and run rag ingest again")
         return found
 
-    def _lives_in(self, number: int) -> Callable[[str], bool]:
-        return lambda found_id: self.segment_of.get(doc_id_of(found_id)) == number
+    def _lives_in(self, number: int, doc_ids: frozenset[str] | None) -> Callable[[str], bool]:
+        def is_live(found_id: str) -> bool:
+            doc_id = doc_id_of(found_id)
+            return self.segment_of.get(doc_id) == number and (doc_ids is None or doc_id in doc_ids)
+
+        return is_live
 
 
 @dataclass(slots=True)
@@ -123,12 +134,14 @@ class Draft:
         segments = self._merged_segments()
         if self._segment:
             self._segment.finish()
+            _sync(self._segment.folder)
         generation, lexical = self.catalog.generation + 1, self.catalog.lexical
         if not lexical or any(self._texts.values()) or any(self._removed.values()):
             old = self._index.lexical_at(lexical) if lexical else LexicalIndex.empty()
             new = old.changed(removed=self._removed, added=self._texts)
             lexical = self._index.next_number()
             new.save(self._index.lexical_path(lexical))
+            _sync(self._index.lexical_path(lexical))
         self.catalog.commit(generation=generation, lexical=lexical, segments=segments, now=time.time())
         return generation
 
@@ -186,13 +199,16 @@ class Index:
             catalog = Catalog(connection)
             connection.execute("BEGIN")
             self._check(catalog)
+            segment_of = catalog.segment_of()
+            if not segment_of:
+                raise IndexMissing(f"{self.folder}: the index holds no document; run rag ingest PATH")
             with self.segments.hold(catalog.segments()) as segments:
                 yield Reading(
                     generation=catalog.generation,
                     catalog=catalog,
                     segments=segments,
                     lexical=self.lexical_at(catalog.lexical),
-                    segment_of=catalog.segment_of(),
+                    segment_of=segment_of,
                 )
 
     @contextmanager
@@ -285,6 +301,16 @@ def units_of(passages: Sequence[Passage]) -> dict[Unit, list[tuple[str, str]]]:
     """
     sentences = {unit_id(p.doc_id, span): p.quote(span) for p in passages for span in p.sentences}
     return {"passages": [(p.id, p.text) for p in passages if p.sentences], "sentences": list(sentences.items())}
+
+
+def _sync(folder: Path) -> None:
+    """Have the files on the disk before the commit that names them, so that it survives a power cut with them."""
+    for path in [*folder.rglob("*"), folder, folder.parent]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager

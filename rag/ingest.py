@@ -21,7 +21,7 @@ from rag.describe import Sources, describe, read_sources, read_synonyms
 from rag.encode import Encoder, Vectors
 from rag.errors import DocumentError, EmptyDocument, SourceTaken
 from rag.index import Draft, Index, units_of
-from rag.load import FoundFile, LoadedText, find_documents, load
+from rag.load import FoundFile, LoadedText, find_documents, is_there, load
 from rag.split import split
 from rag.tokens import Limit, token_limit
 from rag.types import UNITS, Document, Exclusion, Passage, Unit
@@ -98,7 +98,7 @@ class Preparer:
         passages = split(
             document, excluded, limits=self._limits_at_hand(), overlap_sentences=self.settings.overlap_sentences
         )
-        if not passages:
+        if not any(passage.sentences for passage in passages):
             raise EmptyDocument(
                 found.path, "nothing is left of it after cleaning; rag ingest --dry-run shows the rules"
             )
@@ -150,10 +150,10 @@ def ingest(
             run.take(found)
         run.flush()
         if prune:
-            run.prune(files, [path for path in paths if path.is_dir()] if paths else None)
+            run.prune(files, [path for path in paths if path.is_dir()] if paths else None, is_complete=not errors)
         for root in sorted({found.root for found in files}):
             run.take_synonyms(root)
-        if not draft.is_empty or draft.catalog.generation == 0:
+        if not draft.is_empty:
             draft.commit()
         return run.report(draft.catalog)
 
@@ -175,13 +175,15 @@ class _Run:
     failed: list[tuple[str, str]] = field(default_factory=list)
     n_embedded: int = 0
     _waiting: dict[Unit, list[tuple[str, str]]] = field(default_factory=lambda: {unit: [] for unit in UNITS})
+    _names: dict[str, tuple[str, str]] = field(default_factory=dict)  # real path -> (root, source) in the index
 
     def take(self, found: FoundFile) -> None:
         """Index one file, or note why not."""
         self.n_taken += 1
+        found = self._as_known(found)
         try:
             known = self.draft.catalog.entry_by_source(found.source)
-            if known and known.root != str(found.root) and (Path(known.root) / found.source).exists():
+            if known and known.root != str(found.root) and is_there(Path(known.root, found.source)):
                 raise SourceTaken(
                     found.path,
                     f"'{found.source}' is in the index from {known.root}; ingest a folder above both instead",
@@ -250,15 +252,38 @@ class _Run:
         self.n_embedded += len(by_length)
         return vector_of
 
-    def prune(self, files: Sequence[FoundFile], folders: Sequence[Path] | None) -> None:
-        """Remove documents whose files are gone: of these folders, or of all."""
-        there = {(str(found.root), found.source) for found in files}
+    def prune(self, files: Sequence[FoundFile], folders: Sequence[Path] | None, *, is_complete: bool) -> None:
+        """Remove documents that are no longer found: below these folders, or anywhere.
+
+        is_complete: every folder could be looked into; if not, a document that is not found may still be there.
+        """
+        there = {(str(found.root), found.source) for found in map(self._as_known, files)}
         roots = None if folders is None else {str(folder) for folder in folders}
         for source, (doc_id, root) in self.draft.catalog.sources().items():
-            if (root, source) in there or (roots is not None and root not in roots) or (Path(root) / source).exists():
+            if (root, source) in there or (roots is not None and root not in roots):
                 continue
-            self.draft.remove(doc_id)
+            if is_complete or not is_there(Path(root, source)):
+                self.draft.remove(doc_id)
+                self.removed.append(source)
+
+    def _as_known(self, found: FoundFile) -> FoundFile:
+        """Return the file under the name that the index has for it: one file is never two documents.
+
+        A name from an outer folder says more than one from an inner folder, and takes its place.
+        """
+        if not self._names:
+            for source, (_, root) in self.draft.catalog.sources().items():
+                self._names[os.path.realpath(Path(root, source))] = (root, source)
+        real = os.path.realpath(found.path)
+        root, source = self._names.setdefault(real, (str(found.root), found.source))
+        if len(source) >= len(found.source):
+            return FoundFile(Path(root), found.path, source)
+        self._names[real] = (str(found.root), found.source)
+        old = self.draft.catalog.entry_by_source(source)
+        if old:
+            self.draft.remove(old.document.id)
             self.removed.append(source)
+        return found
 
     def report(self, catalog: Catalog) -> IngestReport:
         """Return what was done."""
@@ -279,5 +304,10 @@ def _absolute(paths: Sequence[Path]) -> list[Path]:
 
 
 def _known_files(catalog: Catalog) -> list[FoundFile]:
-    known = ((Path(root), source) for source, (_, root) in catalog.sources().items())
-    return [FoundFile(root, root / source, source) for root, source in known if (root / source).exists()]
+    """Return the files of the index that are still there, and still inside the folder they were found in."""
+    known = [(Path(root), source) for source, (_, root) in catalog.sources().items()]
+    return [
+        FoundFile(root, root / source, source)
+        for root, source in known
+        if (root / source).is_file() and Path(os.path.realpath(root / source)).is_relative_to(os.path.realpath(root))
+    ]

@@ -6,7 +6,6 @@ or a place stands here: variants are found in the corpus vocabulary, renamings c
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,11 +33,12 @@ _VARIANT_WEIGHT = 0.7  # of a similar word, where the question's own spelling oc
 class LexicalIndex:
     """One generation of the lexical side.
 
-    surface: folded word -> [times seen inside a sentence, times with a capital there]; tells names from other words.
+    surface: folded word -> (times inside a sentence, times with a capital there, times at the start of one); tells
+    names from other words.
     """
 
     units: Mapping[Unit, UnitIndex]
-    surface: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    surface: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> "LexicalIndex":
@@ -48,16 +48,17 @@ class LexicalIndex:
     def changed(self, *, removed: Mapping[Unit, Texts], added: Mapping[Unit, Texts]) -> "LexicalIndex":
         """Return the index without some documents' units and with others; ``removed`` names all units of a document."""
         without = frozenset(doc_id_of(unit_id) for texts in removed.values() for unit_id, _ in texts)
-        surface = {word: Counter(seen=seen, capital=capital) for word, (seen, capital) in self.surface.items()}
+        counts = {word: list(seen) for word, seen in self.surface.items()}
         for texts, sign in ((removed["sentences"], -1), (added["sentences"], 1)):
             for _, text in texts:
-                for word, capital in _inside(text):
-                    count = surface.setdefault(word, Counter())
-                    count["seen"] += sign
-                    count["capital"] += sign * capital
+                for at, word in enumerate(words(text)):
+                    count = counts.setdefault(word.folded, [0, 0, 0])
+                    count[0] += sign * (at > 0)
+                    count[1] += sign * (at > 0 and word.text[0].isupper())
+                    count[2] += sign * (at == 0)
         return LexicalIndex(
             {unit: self.units[unit].changed(without=without, added=added[unit]) for unit in UNITS},
-            {word: (count["seen"], count["capital"]) for word, count in surface.items() if count["seen"] > 0},
+            {word: (inside, capital, first) for word, (inside, capital, first) in counts.items() if inside or first},
         )
 
     def save(self, folder: Path) -> None:
@@ -97,8 +98,13 @@ class LexicalIndex:
 
     def is_name(self, word: str) -> bool:
         """Whether the corpus writes this word, in whatever case it is given, mostly with a capital inside sentences."""
-        seen, capital = self.surface.get(fold(word), (0, 0))
-        return capital > 0 and capital >= _MIN_NAME_SHARE * seen
+        inside, capital, _ = self.surface.get(fold(word), (0, 0, 0))
+        return capital > 0 and capital >= _MIN_NAME_SHARE * inside
+
+    def _may_be_name(self, word: str) -> bool:
+        """Whether nothing says that this word is no name: one that only ever begins sentences may be one."""
+        inside, _, first = self.surface.get(word, (0, 0, 0))
+        return self.is_name(word) or (first > 0 and not inside)
 
     def query(self, question: str, *, synonyms: Sequence[Sequence[str]] = ()) -> Query:
         """Return the parts of a question: its words, each with the corpus's spelling variants and with renamings."""
@@ -128,7 +134,9 @@ class LexicalIndex:
 
     def _variants(self, word: Word) -> list[str]:
         """Return stems of names in the corpus spelt like this word; none for an ordinary word of the corpus."""
-        if len(word.folded) < _MIN_VARIANT_CHARS or (word.folded in self.surface and not self.is_name(word.folded)):
+        if len(word.folded) < _MIN_VARIANT_CHARS or (
+            word.folded in self.surface and not self._may_be_name(word.folded)
+        ):
             return []
         near = process.extract(
             word.folded, self._names, scorer=JaroWinkler.similarity, score_cutoff=_MIN_SIMILARITY, limit=8
@@ -138,7 +146,7 @@ class LexicalIndex:
 
     @cached_property
     def _names(self) -> list[str]:
-        return sorted(word for word in self.surface if len(word) >= _MIN_VARIANT_CHARS and self.is_name(word))
+        return sorted(word for word in self.surface if len(word) >= _MIN_VARIANT_CHARS and self._may_be_name(word))
 
     def _joined_or_split(self, word: Word, following: Word | None) -> list[tuple[str, ...]]:
         """Return 'akorda' for 'ak orda' and the other way round, where the corpus knows only the other form."""
@@ -197,12 +205,3 @@ def _renamed(asked: Sequence[Word], synonyms: Sequence[Sequence[str]]) -> dict[i
                     for i in range(at, at + len(name)):
                         found.setdefault(i, []).extend(other for other in names if other != name)
     return found
-
-
-def _inside(text: str) -> Iterable[tuple[str, bool]]:
-    """Yield the words after the first one of a sentence, folded, and whether each has a capital.
-
-    The first word says nothing: it has a capital in any case.
-    """
-    for word in words(text)[1:]:
-        yield word.folded, word.text[0].isupper()

@@ -39,6 +39,7 @@ BYTE_ORDER_MARKS = (
 GUESSED_ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r")
 MAX_CHAOS_PERCENT = 10.0  # right guesses stay below it on sentences of ten words and more, wrong ones mostly do not
 MIN_COHERENCE_PERCENT = 30.0  # letter frequencies of a known language; right guesses have 36 to 67, noise has 0
+INDEX_MARK = "catalog.sqlite3"  # a folder with it is an index, and its files are no documents
 BYTES_PER_MB = 1024 * 1024
 
 
@@ -63,7 +64,7 @@ class Decoded:
 class LoadedText:
     r"""A document's text: only ``\n`` ends a line, and no unpaired surrogate is in it.
 
-    sha256: of the file's bytes, so that an unchanged file is recognised before it is decoded.
+    sha256: of the file's bytes, so that an unchanged file is recognised.
     """
 
     source: str
@@ -172,7 +173,7 @@ def _walk(folder: Path, errors: list[DocumentError]) -> Iterator[Path]:
         errors.append(UnreadableFile(error.filename or folder, f"cannot be looked into: {error.strerror}"))
 
     for parent, folders, names in os.walk(folder, onerror=note):
-        folders[:] = _visible(folders)
+        folders[:] = [name for name in _visible(folders) if not is_there(Path(parent, name, INDEX_MARK))]
         for name in _visible(names):
             yield Path(parent, name)
 
@@ -180,6 +181,14 @@ def _walk(folder: Path, errors: list[DocumentError]) -> Iterator[Path]:
 def _real(path: Path) -> Path:
     """Follow links as far as they lead; ``Path.resolve`` raises where one leads to itself."""
     return Path(os.path.realpath(path))
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is there and can be seen; ``Path.exists`` raises below a folder that may not be entered."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _is_file(path: Path) -> bool:

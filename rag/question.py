@@ -10,8 +10,11 @@ _COMPANIONS = frozenset(
 )
 
 
-def objection(question: str, *, max_chars: int) -> str | None:
-    """Return why a text is no question for the documents, as a sentence for the user; None if it is one."""
+def objection(question: str, *, max_chars: int, follows: bool = False) -> str | None:
+    """Return why a text is no question for the documents, as a sentence for the user; None if it is one.
+
+    follows: there are earlier turns, so that a year alone is a question ("2021?").
+    """
     if not question.strip():
         return "The question is empty. Ask something about the documents."
     if len(question) > max_chars:
@@ -20,7 +23,7 @@ def objection(question: str, *, max_chars: int) -> str | None:
             "Ask for one thing at a time, or raise RAG_MAX_QUESTION_CHARS."
         )
     spoken = [word.folded for word in words(question)]
-    if not any(character.isalpha() for word in spoken for character in word):
+    if not any(character.isalpha() or (follows and character.isdigit()) for word in spoken for character in word):
         return "There is no word in the question. Ask something about the documents in words."
     if not _GREETINGS.isdisjoint(spoken) and (_GREETINGS | _COMPANIONS).issuperset(spoken):
         return "Hello. Ask something about the documents, and the answer will quote them."

@@ -8,6 +8,7 @@ its segment until the segment is merged away; whether a vector counts is for the
 Ids are ``<doc_id>:<start>-<end>``. A segment has two collections, passages and sentences.
 """
 
+import json
 import shutil
 import threading
 from collections import Counter
@@ -32,6 +33,7 @@ HNSW: Any = {"space": "cosine", "sync_threshold": 1, "batch_size": 1}
 # Chroma keeps one engine a path for the whole process and counts its users without a lock: opening one while another
 # thread closes it breaks.
 _ENGINES = threading.Lock()
+_SIZES = "sizes.json"
 MAX_RECORDS_A_CALL = 5_000  # Chroma 1.5 refuses more than 5,461
 MIN_FREE_BYTES = 16 * 1024 * 1024  # with less, a write that fails failed for want of space
 NO_SPACE = ("no space left", "disk is full", "disk full", "file too large", "quota exceeded", "storagefull")
@@ -62,6 +64,12 @@ class Segment:
         """Open a finished segment for reading; raises IndexDamaged if it is not there or not whole."""
         if not (folder / "chroma.sqlite3").is_file():  # opening would make an empty one
             raise IndexDamaged(f"{folder}: vectors are missing; delete the index folder and run rag ingest again")
+        try:
+            is_whole = json.loads((folder / _SIZES).read_text(encoding="utf-8")) == _sizes(folder)
+        except (OSError, ValueError):
+            is_whole = False
+        if not is_whole:  # a shortened file would bring Chroma down, and this process with it
+            raise IndexDamaged(f"{folder}: vectors are not whole; delete the index folder and run rag ingest again")
         with _reading(folder), _ENGINES:
             segment = cls(folder, _client(folder))
             for unit in UNITS:
@@ -109,11 +117,6 @@ class Segment:
                 found.update(zip(part["ids"], rows, strict=True))
         return found
 
-    def ids(self, unit: Unit) -> list[str]:
-        """Return all ids, live or not."""
-        with _reading(self.folder):
-            return self.collections[unit].get(include=[])["ids"]
-
     def count(self) -> int:
         """Return the number of vectors, live or not."""
         with _reading(self.folder):
@@ -126,6 +129,7 @@ class Segment:
         """Fold what is still in Chroma's log into the vector index; nothing is added afterwards."""
         with _writing(self.folder):
             self._count()
+            (self.folder / _SIZES).write_text(json.dumps(_sizes(self.folder)), encoding="utf-8")
 
     def close(self) -> None:
         """Give the files back; the segment cannot be used afterwards."""
@@ -170,6 +174,11 @@ class Segments:
         with self._lock:
             while self._open:
                 self._open.popitem()[1].close()
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the sizes of the vector indexes' files, which never change after ``finish``."""
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.glob("*/*"))}
 
 
 def _client(folder: Path) -> "ClientAPI":

@@ -433,3 +433,69 @@ def test_ingest_without_paths_looks_at_the_known_documents_again(open_rag: Open,
     write(docs / "deep", a="Alpha tore the treaty up.")
     assert rag.ingest().updated == ("deep/a.txt",)
     assert rag.documents()[0].document.text == "Alpha tore the treaty up."
+
+
+def test_a_shortened_vector_file_is_damage_and_not_a_crash(open_rag: Open, tmp_path: Path):
+    open_rag().ingest([write(tmp_path / "docs", a="Alpha signed the treaty.")])
+    for path in (tmp_path / "index").glob("vectors/*/*/data_level0.bin"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(IndexDamaged, match="not whole"):
+        open_rag().search("Who signed the treaty?")
+
+
+def test_an_index_inside_the_folder_is_no_document(open_rag: Open, tmp_path: Path):
+    docs = write(tmp_path / "docs", a="Alpha signed the treaty.")
+    rag = open_rag(index_dir=docs / "idx")
+    assert [rag.ingest([docs]).added, rag.ingest([docs]).added] == [("a.txt",), ()]
+
+
+def test_one_file_is_one_document_by_whatever_path_it_is_named(open_rag: Open, tmp_path: Path):
+    docs = write(tmp_path / "docs" / "deep", a="Alpha signed the treaty.").parent
+    rag = open_rag()
+    rag.ingest([docs / "deep" / "a.txt"])
+    rag.ingest([docs])
+    assert [entry.document.source for entry in rag.documents()] == ["deep/a.txt"]
+    assert rag.ingest([docs / "deep" / "a.txt"]).unchanged == ("deep/a.txt",)
+
+
+def test_a_document_replaced_by_a_link_out_of_its_folder_is_not_followed(open_rag: Open, tmp_path: Path):
+    docs, rag = write(tmp_path / "docs", a="Alpha signed the treaty."), open_rag()
+    rag.ingest([docs])
+    secret = write(tmp_path / "elsewhere", secret="Omega is the password.") / "secret.txt"
+    (docs / "a.txt").unlink()
+    (docs / "a.txt").symlink_to(secret)
+    rag.ingest()
+    assert not any("Omega" in hit.passage.text for hit in rag.search("Omega password"))
+
+
+def test_an_ignored_document_goes_when_pruned(open_rag: Open, tmp_path: Path):
+    docs, rag = write(tmp_path / "docs", a="Alpha signed the treaty.", b="Beta left."), open_rag()
+    rag.ingest([docs])
+    (docs / "sources.toml").write_text('ignore = ["b.txt"]\n', encoding="utf-8")
+    assert rag.ingest([docs], prune=True).removed == ("b.txt",)
+
+
+def test_nothing_to_ingest_makes_no_index_that_answers(open_rag: Open, tmp_path: Path):
+    assert open_rag().ingest([tmp_path / "nowhere"]).failed
+    with pytest.raises(IndexMissing, match="run rag ingest"):
+        open_rag().ask("Who won?")
+
+
+def test_an_index_of_another_encoder_is_refused(open_rag: Open, tmp_path: Path):
+    open_rag().ingest([write(tmp_path / "docs", a="Alpha signed the treaty.")])
+    other = HashingEncoder()
+    other.name = "another"
+    with pytest.raises(IndexMismatch, match="built with encoder = hashing"):
+        open_rag(encoder=other).ask("Who signed?")
+
+
+def test_a_filter_may_let_any_number_of_documents_through(
+    open_rag: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    texts = {f"{place}{i}": f"Delegate {i} of {place} signed." for place in ("north", "south") for i in range(6)}
+    rag = open_rag()
+    rag.ingest([write(tmp_path / "docs", **texts)])
+    named = [hit.passage.source for hit in rag.search("Which delegate of north signed?", source="north1.txt")]
+    monkeypatch.setattr("rag.index._MAX_NAMED_DOCUMENTS", 0)
+    assert [hit.passage.source for hit in rag.search("Which delegate of north signed?", source="north1.txt")] == named
+    assert named == ["north1.txt"]

@@ -29,7 +29,7 @@ from rag.types import Answer, Claim, History
 from rag.web.examples import example_questions
 from rag.web.rendering import Turn, conversation_html, evidence_html, opening_html, unavailable_html
 
-_AT_ONCE = 4  # questions in work; the encoder takes all cores for each, so that more only makes all of them wait
+_AT_ONCE = 4  # questions in work; the encoder takes them one after the other, so that more only makes all of them wait
 _WAITING = 64  # in the queue; who comes later is told so at once
 _UNEXPECTED = "Something went wrong inside Footnote, and the question was not answered. Its log says what."
 _ENGINE = "engine"  # the queue's name for all that asks the engine
