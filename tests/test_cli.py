@@ -16,6 +16,7 @@ import pytest
 from conftest import SEEDS, HashingEncoder
 
 from rag import Rag, Settings
+from rag.config import BUNDLED_ENCODER
 
 RAG = shutil.which("rag", path=str(Path(sys.executable).parent)) or "rag is not installed beside this Python"
 HEAVY = "torch chromadb gradio sentence_transformers llama_index.core transformers".split()
@@ -70,7 +71,11 @@ def small_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     (folder / "docs").mkdir()
     (folder / "docs" / "a.txt").write_text("Alpha signed the treaty.", encoding="utf-8")
-    rag = Rag(Settings(index_dir=folder / "index"), encoder=HashingEncoder())
+    encoder = HashingEncoder()
+    encoder.name = (
+        BUNDLED_ENCODER  # the command refuses an index of any other; no question here gets to a vector
+    )
+    rag = Rag(Settings(index_dir=folder / "index"), encoder=encoder)
     assert not rag.ingest([folder / "docs"]).failed
     rag.close()
     return folder / "index"

@@ -276,7 +276,7 @@ def test_a_hostile_document_runs_nothing(hostile_url: str, open_page: Callable[.
     expect(turn.locator(".statement")).to_have_text(WINNER)
     expect(page.locator(".card mark")).to_have_text(WINNER)
     expect(page.locator(".card h3")).to_have_text(f"{SCRIPT} Zorblatt")
-    turn = ask(page, f"{SCRIPT} What is the boiling point of tungsten?")
+    turn = ask(page, "<svg onload='alert(1)'> What is the boiling point of tungsten?")
     expect(turn.locator(".abstention")).to_be_visible()
     expect(page.locator(".nearest code").first).to_contain_text("<img src=x")
     assert page.locator("#columns :is(img, script, iframe, a:not([href^='#turn-']))").count() == 0
