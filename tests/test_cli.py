@@ -72,9 +72,7 @@ def small_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "docs").mkdir()
     (folder / "docs" / "a.txt").write_text("Alpha signed the treaty.", encoding="utf-8")
     encoder = HashingEncoder()
-    encoder.name = (
-        BUNDLED_ENCODER  # the command refuses an index of any other; no question here gets to a vector
-    )
+    encoder.name = BUNDLED_ENCODER  # the command refuses an index of any other; no question here gets to a vector
     rag = Rag(Settings(index_dir=folder / "index"), encoder=encoder)
     assert not rag.ingest([folder / "docs"]).failed
     rag.close()
