@@ -12,7 +12,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench clean chromium
+.PHONY: help run test lint eval bench clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,12 @@ lint: $(DEV_STAMP) ## format, lint, types and import rules, without the tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+eval: $(DEV_STAMP) ## evaluate against the baseline, with ablations; SCIFACT=folder and SQUAD=file add outside benchmarks
+	$(BIN)/rag eval --baseline evals/baseline.json --out eval-report
+	$(BIN)/rag eval --vary retrieval=fused,dense,lexical --vary evidence=baseline,none --out eval-report/ablation
+	$(if $(SCIFACT),$(BIN)/python -m evals.bench_scifact $(SCIFACT))
+	$(if $(SQUAD),$(BIN)/python -m evals.bench_squad $(SQUAD) --out eval-report/squad)
 
 bench: $(DEV_STAMP) ## measure the pipeline on this machine
 	$(BIN)/python -m evals.bench_pipeline

@@ -167,6 +167,50 @@ def serve(
     serve_page(_rag(index, host=host, port=port))
 
 
+@app.command("eval")
+def evaluate(
+    gold: Annotated[
+        Path | None, typer.Argument(readable=False, help="Gold questions for your index; without, those of the seeds.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the answers, figures and the report.")] = Path("eval-report"),
+    baseline: Annotated[
+        Path | None, typer.Option(readable=False, help="summary.json to compare with; exit code 1 if quality dropped.")
+    ] = None,
+    split: Annotated[Literal["dev", "test", "all"], typer.Option(help="Which of the questions.")] = "all",
+    vary: Annotated[
+        list[str] | None, typer.Option(help="NAME=value,value: retrieval, evidence or a setting; may be repeated.")
+    ] = None,
+    from_feedback: Annotated[
+        Path | None, typer.Option(readable=False, help="Print draft gold questions made of the page's feedback.")
+    ] = None,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure answers against gold questions."""
+    try:
+        from evals import command, feedback, run
+    except ModuleNotFoundError as error:
+        raise RagError(f"{error.name} is not installed; pip install 'footnote-rag[eval]', or make test") from error
+
+    if from_feedback:
+        found = feedback.drafts(from_feedback)
+        feedback.write_drafts(found.entries, sys.stdout)
+        raise typer.Exit(max([_fail(line, 1) for line in found.complaints], default=0))
+    earlier = run.read_summary(baseline) if baseline else None
+    try:
+        with _progress() as on_progress:
+            summaries = command.run(
+                gold, index=index, out=out, split=split, vary=vary or (), baseline=earlier, on_progress=on_progress
+            )
+    except run.GoldProblems as error:
+        for line in error.lines:
+            _fail(line, 1)
+        raise
+    _say(summaries, as_json=as_json, record=command.record, text=command.text)
+    if earlier and (dropped := command.gate(summaries[0])):
+        raise typer.Exit(_fail(f"{dropped}; see {out / 'report.html'}", 1))
+
+
 def _rag(index: Path | None, **settings: Any) -> "Rag":
     from rag.config import Settings
     from rag.engine import Rag

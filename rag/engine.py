@@ -22,7 +22,7 @@ from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
 from rag.names import learn_names
 from rag.question import objection
-from rag.retrieve import Filters, Retrieved, retrieve
+from rag.retrieve import RANKINGS, Filters, Ranking, Retrieved, retrieve
 from rag.types import Abstention, Answer, Claim, Document, History, Hit, Mode, Result, Trace, doc_id_of, span_of
 
 _NEAREST = 5  # passages shown beside a refusal
@@ -45,17 +45,24 @@ class Rag:
     """Documents in an index, and answers from them. One object serves many threads.
 
     The index is opened at each question, so that a finished ingest of another process is seen at the next one.
-    encoder, evidence: models in the place of those that the settings name.
+    encoder, evidence: models in the place of those that the settings name. rankings: those that retrieval fuses; fewer
+    than all are for measuring what each is worth.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, encoder: Encoder | None = None, evidence: EvidenceModel | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        encoder: Encoder | None = None,
+        evidence: EvidenceModel | None = None,
+        rankings: Sequence[Ranking] = RANKINGS,
     ) -> None:
         self.settings = settings or Settings()
         self._encoder = encoder or SentenceEncoder(
             self.settings.encoder, batch_size=self.settings.batch_size, threads=self.settings.threads
         )
         self._evidence = evidence or RetrievalScores()
+        self._rankings = tuple(rankings)
         shaping = {**self.settings.shaping(), "encoder": self._encoder.name}
         self.index = Index(self.settings.index_dir, shaping=shaping)
 
@@ -214,6 +221,7 @@ class Rag:
             filters=filters,
             candidates=max(self.settings.candidates, top_k),
             top_k=top_k,
+            rankings=self._rankings,
         )
 
     def _condense(self, question: str, history: History, reading: Reading) -> str:

@@ -7,7 +7,7 @@ Knows nothing about indexes or answers.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Protocol
@@ -79,3 +79,25 @@ class RetrievalScores:
 
     def _probability(self, similarity: float, coverage: float) -> float:
         return 1.0 / (1.0 + math.exp(-(self._bias + self._similarity * similarity + self._coverage * coverage)))
+
+
+class FirstSentence:
+    """No decision at all: quotes the sentence nearest to the question, whatever it says. What every model must beat."""
+
+    name = "first-sentence"
+
+    def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:  # noqa: ARG002 - reads scores
+        """Return 1 for the sentence with the highest similarity, 1/3 for the next one, and so on."""
+        nearest = sorted({s for candidate in candidates for s in candidate.similarities}, reverse=True)
+        probability = {similarity: 3.0**-rank for rank, similarity in enumerate(nearest)}
+
+        def passage(candidate: Candidate) -> PassageEvidence:
+            scores = zip(candidate.passage.sentences, candidate.similarities, strict=True)
+            read = tuple(SentenceEvidence(span, probability[similarity]) for span, similarity in scores)
+            return PassageEvidence(candidate.passage, max((s.probability for s in read), default=0.0), read)
+
+        return [passage(candidate) for candidate in candidates]
+
+
+# Every evidence model by the name it has in an evaluation.
+EVIDENCE_MODELS: Mapping[str, Callable[[], EvidenceModel]] = {"baseline": RetrievalScores, "none": FirstSentence}

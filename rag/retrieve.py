@@ -8,6 +8,7 @@ import datetime as dt
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rag.bm25 import Query
 from rag.encode import Encoder, Vectors
@@ -17,6 +18,8 @@ from rag.index import Reading
 from rag.lexical import rephrasings
 from rag.types import Hit, Passage, Unit, doc_id_of, span_of, unit_id
 
+Ranking = Literal["dense", "lexical"]
+RANKINGS: tuple[Ranking, ...] = ("dense", "lexical")  # they err differently: fewer are for measuring what each is worth
 RRF_K = 60  # Cormack et al., SIGIR 2009
 _MAX_PHRASINGS = 4  # the question and three renamings: each costs one encoding and one search
 
@@ -74,11 +77,18 @@ def fuse(rankings: Iterable[Sequence[str]], *, top_k: int, k: int = RRF_K) -> li
 
 
 def retrieve(
-    question: str, *, reading: Reading, encoder: Encoder, filters: Filters, candidates: int, top_k: int
+    question: str,
+    *,
+    reading: Reading,
+    encoder: Encoder,
+    filters: Filters,
+    candidates: int,
+    top_k: int,
+    rankings: Sequence[Ranking] = RANKINGS,
 ) -> Retrieved:
     """Return the top_k passages for a question, each with what retrieval knows of its sentences.
 
-    candidates: units taken from each ranking before fusion.
+    candidates: units taken from each ranking before fusion. rankings: those that are fused.
     """
     synonyms = reading.catalog.synonyms()
     query = reading.lexical.query(question, synonyms=synonyms)
@@ -86,9 +96,11 @@ def retrieve(
     vectors = encoder.encode([question, *rephrasings(question, synonyms)][:_MAX_PHRASINGS])
 
     def ranked(unit: Unit) -> list[list[str]]:
-        dense = reading.nearest(unit, vectors, candidates, doc_ids=doc_ids)
-        lexical = reading.lexical.rank(unit, query, candidates, doc_ids=doc_ids)
-        return [[found for found, _ in dense], [found for found, _ in lexical]]
+        searches = {
+            "dense": lambda: reading.nearest(unit, vectors, candidates, doc_ids=doc_ids),
+            "lexical": lambda: reading.lexical.rank(unit, query, candidates, doc_ids=doc_ids),
+        }
+        return [[found for found, _ in searches[ranking]()] for ranking in rankings]
 
     by_sentence = _passages_of(fuse(ranked("sentences"), top_k=candidates), reading)
     by_passage = [found for found, _ in fuse(ranked("passages"), top_k=candidates)]

@@ -14,7 +14,8 @@ from rag import Rag
 from rag.encode import SentenceEncoder
 from rag.errors import UsageError
 from rag.index import Reading
-from rag.retrieve import Filters, Retrieved, fuse, retrieve
+from rag.retrieve import RANKINGS as ALL_RANKINGS
+from rag.retrieve import Filters, Ranking, Retrieved, fuse, retrieve
 from rag.types import UNITS, doc_id_of, unit_id
 
 Open = Callable[..., Rag]
@@ -269,3 +270,120 @@ def _in_two(passages: list) -> list:
 def test_a_range_that_ends_before_it_begins_is_refused():
     with pytest.raises(UsageError, match=r"^since 2026-01-01 is after until 2025-01-01"):
         Filters(since=dt.date(2026, 1, 1), until=dt.date(2025, 1, 1))
+
+
+# -- one ranking alone -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notes(open_rag: Open, tmp_path: Path) -> Rag:
+    """Notes of a sentence each, so that sentences, passages and documents have one order."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name, text in NOTES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    rag = open_rag()
+    assert not rag.ingest([folder]).failed
+    return rag
+
+
+NOTES = {
+    "a.txt": "The ferry to Gotland sailed at noon.",
+    "b.txt": "A ferry ferry ferry ferry is a boat.",
+    "c.txt": "Visby has a new mayor.",
+    "d.txt": "Winter in the north is long and dark.",
+    "e.txt": "Nobody knows when the old bridge was built.",
+}
+ASKED = "When sailed the ferry to Gotland?"
+
+
+def found_by(rag: Rag, question: str, rankings: tuple[Ranking, ...], *, top_k: int = 12) -> list[str]:
+    """The sources found, best first."""
+    with rag.index.read() as reading:
+        found = retrieve(
+            question,
+            reading=reading,
+            encoder=HashingEncoder(),
+            filters=Filters(),
+            candidates=50,
+            top_k=top_k,
+            rankings=rankings,
+        )
+    assert [candidate.passage for candidate in found.candidates] == [hit.passage for hit in found.hits]
+    return [hit.passage.source for hit in found.hits]
+
+
+def by_cosine(question: str) -> list[str]:
+    encoder = HashingEncoder()
+    cosines = encoder.encode(list(NOTES.values())) @ encoder.encode([question])[0]
+    assert len(set(cosines.round(4))) == len(NOTES)  # no ties
+    return [source for _, source in sorted(zip(cosines, NOTES, strict=True), reverse=True)]
+
+
+def by_bm25(rag: Rag, question: str) -> list[str]:
+    with rag.index.read() as reading:
+        ranked = reading.lexical.rank("sentences", reading.lexical.query(question), 50)
+        return [reading.catalog.document(doc_id_of(found)).source for found, _ in ranked]
+
+
+def test_dense_alone_is_the_order_of_the_cosines(notes: Rag):
+    assert found_by(notes, ASKED, ("dense",)) == by_cosine(ASKED)
+
+
+def test_lexical_alone_is_the_order_of_bm25_and_finds_nothing_without_a_word_in_common(notes: Rag):
+    assert found_by(notes, ASKED, ("lexical",)) == by_bm25(notes, ASKED)
+    assert set(found_by(notes, "Ferry?", ("lexical",))) == {"a.txt", "b.txt"}
+    assert found_by(notes, "Marmalade?", ("lexical",)) == []
+
+
+def test_dense_alone_finds_what_has_no_word_in_common(notes: Rag):
+    assert sorted(found_by(notes, "Marmalade?", ("dense",))) == sorted(NOTES)
+
+
+def test_one_ranking_alone_may_find_in_another_order_than_the_other(notes: Rag):
+    question = "Is a boat a ferry?"
+    dense, lexical = (found_by(notes, question, (ranking,)) for ranking in ALL_RANKINGS)
+    assert dense == by_cosine(question)
+    assert dense[: len(lexical)] != lexical
+
+
+def test_a_ranking_that_is_not_asked_for_is_not_made(notes: Rag, monkeypatch: pytest.MonkeyPatch):
+    asked_of: list[str] = []
+    with notes.index.read() as reading:
+        nearest, rank = type(reading).nearest, type(reading.lexical).rank
+    monkeypatch.setattr(Reading, "nearest", lambda *args, **kw: asked_of.append("dense") or nearest(*args, **kw))
+    monkeypatch.setattr(
+        type(reading.lexical), "rank", lambda *args, **kw: asked_of.append("lexical") or rank(*args, **kw)
+    )
+    for ranking in ALL_RANKINGS:
+        asked_of.clear()
+        found_by(notes, ASKED, (ranking,))
+        assert asked_of == [ranking, ranking]  # of sentences and of passages
+
+
+def test_without_a_word_about_it_all_rankings_are_fused_in_whatever_order(notes: Rag):
+    with notes.index.read() as reading:
+        found = retrieve(ASKED, reading=reading, encoder=HashingEncoder(), filters=Filters(), candidates=50, top_k=12)
+    fused = [hit.passage.source for hit in found.hits]
+    assert ALL_RANKINGS == ("dense", "lexical")
+    assert fused == found_by(notes, ASKED, ("dense", "lexical")) == found_by(notes, ASKED, ("lexical", "dense"))
+
+
+def test_a_ranking_given_twice_is_the_ranking(notes: Rag):
+    assert found_by(notes, ASKED, ("dense", "dense")) == found_by(notes, ASKED, ("dense",))
+
+
+def test_no_ranking_finds_nothing(notes: Rag):
+    assert found_by(notes, ASKED, ()) == []
+
+
+@pytest.mark.parametrize("rankings", [("dense",), ("lexical",), ("dense", "lexical")])
+def test_a_shorter_list_is_the_beginning_of_a_longer_one_by_any_ranking(notes: Rag, rankings: tuple[Ranking, ...]):
+    assert found_by(notes, ASKED, rankings, top_k=1) == found_by(notes, ASKED, rankings)[:1] == ["a.txt"]
+
+
+def test_an_engine_searches_with_the_rankings_it_is_given(notes: Rag):
+    for rankings in (("dense",), ("lexical",), ("dense", "lexical"), ()):
+        rag = Rag(notes.settings, encoder=HashingEncoder(), rankings=rankings)
+        assert [hit.passage.source for hit in rag.search(ASKED)] == found_by(notes, ASKED, rankings)
+        rag.close()

@@ -1,0 +1,245 @@
+"""Ask gold questions through the engine that users get, judge the records, and write what came out.
+
+    <out>/answers.jsonl    the ask records, in the order of the gold
+          summary.json     all figures with intervals, and the scores of every question for later comparison
+          report.html      the same for people; opens offline
+          run.json         what decides the answers: code, settings, models, gold, documents
+          journal.jsonl    each record with what the evidence model was given and made of it, as they came
+
+A run that was stopped goes on with its journal if run.json is still true; otherwise it starts over. Questions that
+ended in an error are asked again.
+"""
+
+import datetime as dt
+import hashlib
+import io
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rag as package
+from evals.gold import Place, Question, problems
+from evals.judge import Outcome, ReadPassage, ReadSentence, judge
+from evals.report import Detail, render
+from evals.scores import compare, summarize
+from evals.variants import Variant
+from rag.batch import run_batch
+from rag.encode import Encoder
+from rag.engine import Rag
+from rag.errors import RagError, UsageError
+from rag.evidence import Candidate, EvidenceModel, PassageEvidence
+from rag.records import Record, ask_record, dumped
+
+OnProgress = Callable[[int, int, str], None]
+
+
+class GoldProblems(RagError):
+    """Gold questions that do not fit the documents; ``lines`` names each problem."""
+
+    def __init__(self, path: Path, lines: Sequence[str]) -> None:
+        self.lines = lines
+        super().__init__(f"{path}: {len(lines)} problem{'s' if len(lines) > 1 else ''}; correct the file and run again")
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Stands around an evidence model and keeps what it last read."""
+
+    model: EvidenceModel
+    read_last: Sequence[PassageEvidence] = ()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
+        """Return what the model returns."""
+        found = self.model.read(question, candidates)
+        self.read_last = found
+        return found
+
+
+def evaluate(
+    questions: Sequence[Question],
+    *,
+    gold: Path,
+    index_dir: Path,
+    out: Path,
+    variant: Variant,
+    baseline: Mapping[str, Any] | None = None,
+    encoder: Encoder | None = None,
+    on_progress: OnProgress = lambda *_: None,
+) -> dict[str, Any]:
+    """Ask all questions of an index, write the files above, and return the summary.
+
+    gold: the file that the questions come from, for naming it. baseline: an earlier summary to compare with.
+    Raises GoldProblems before anything is asked if the questions do not fit the documents of the index.
+    """
+    started = time.monotonic()
+    recorder = Recorder(variant.model())
+    rag = variant.open(index_dir, evidence=recorder, encoder=encoder)
+    try:
+        texts = {entry.document.source: entry.document.text for entry in rag.documents()}
+        if found := problems(questions, texts.get):
+            raise GoldProblems(gold, found)
+        made = {
+            **_made(rag, gold, texts),
+            "models": {"encoder": rag.settings.encoder, "evidence": recorder.name},
+            "variant": str(variant),
+        }
+        journal = _ask(questions, rag, recorder, out=out, made=made, on_progress=on_progress)
+    finally:
+        rag.close()
+    lines = [journal[question.id] for question in questions]
+    records = [line.get("record", line) for line in lines]
+    readings = [[_read_passage(passage) for passage in line.get("passages", ())] for line in lines]
+    outcomes = [
+        judge(question, record, read, texts=texts, max_claims=rag.settings.max_claims)
+        for question, record, read in zip(questions, records, readings, strict=True)
+    ]
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    summary = summarize({"on": now, "seconds": round(time.monotonic() - started, 1), **made}, questions, outcomes)
+    if baseline is not None:
+        summary["comparison"] = compare(summary, baseline)
+    _write(out / "answers.jsonl", "".join(dumped(record) + "\n" for record in records))
+    _write(out / "summary.json", summary_text(summary))
+    _write(out / "report.html", render(summary, list(_details(questions, outcomes, records, readings, texts))))
+    return summary
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Return a summary written earlier; raises UsageError if the file is none."""
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        assert summary["format"] == 1
+        assert isinstance(summary["questions"], list)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}; name a summary.json of an earlier run") from error
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise UsageError(f"{path}: not a summary; name a summary.json of an earlier run") from error
+    return dict(summary)
+
+
+def summary_text(summary: Mapping[str, Any]) -> str:
+    """Return a summary as JSON, a line for each question, so that two of them can be compared by eye."""
+    head = json.dumps({name: value for name, value in summary.items() if name != "questions"}, indent=1)
+    rows = ",\n".join(json.dumps(row) for row in summary["questions"])
+    return f'{head[:-2]},\n "questions": [\n{rows}\n ]\n}}\n'
+
+
+def _made(rag: Rag, gold: Path, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what decides the answers, beside the variant: where all of it is the same, they are the same."""
+    return {
+        "code": _code_digest(),
+        "gold": {"file": gold.name, "sha256": hashlib.sha256(gold.read_bytes()).hexdigest()},
+        "documents": len(texts),
+        "documents_sha256": hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest(),
+        "index_version": rag.check(),
+        "settings": rag.settings.model_dump(mode="json", exclude={"index_dir", "host", "port"}),
+        "settings_hash": rag.settings.hash(),
+    }
+
+
+def _code_digest() -> str:
+    """Return 12 hex digits over every file of the package: code, rules and weights."""
+    root = Path(package.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _journal(out: Path, made: Mapping[str, Any]) -> dict[str, Record]:
+    """Return the lines of an earlier run that are still true, by id, and make the folder this run's own."""
+    out.mkdir(parents=True, exist_ok=True)
+    run, journal = out / "run.json", out / "journal.jsonl"
+    kept = [line for line in _lines(journal) if "record" in line] if _lines(run) == [made] else []
+    _write(run, dumped(dict(made)) + "\n")
+    _write(journal, "".join(dumped(line) + "\n" for line in kept))
+    return {line["id"]: line for line in kept}
+
+
+def _ask(
+    questions: Sequence[Question],
+    rag: Rag,
+    recorder: Recorder,
+    *,
+    out: Path,
+    made: Mapping[str, Any],
+    on_progress: OnProgress,
+) -> dict[str, Record]:
+    """Ask what was not asked yet, as a batch does, and return the journal's lines by id."""
+    kept = _journal(out, made)
+    to_ask = [question for question in questions if question.id not in kept]
+    lines = "".join(dumped({"id": q.id, "question": q.question, "history": q.history}) + "\n" for q in to_ask)
+
+    def answer(line: Record) -> Record:
+        recorder.read_last = ()
+        result = rag.ask(line["question"], history=[(asked, said) for asked, said in line["history"]])
+        record = ask_record(result, question_id=line["id"])
+        return {"id": line["id"], "record": record, "passages": list(map(_passage_record, recorder.read_last))}
+
+    n_done = itertools.count(len(kept) + 1)
+    with (out / "journal.jsonl").open("a", encoding="utf-8") as journal:
+        run_batch(
+            io.BytesIO(lines.encode()),
+            journal,
+            answer,
+            on_progress=lambda *_: on_progress(next(n_done), len(questions), "questions"),
+        )
+    return {line["id"]: line for line in _lines(out / "journal.jsonl")}
+
+
+def _passage_record(read: PassageEvidence) -> Record:
+    return {
+        "source": read.passage.source,
+        "start": read.passage.span.start,
+        "end": read.passage.span.end,
+        "probability": read.probability,
+        "sentences": [[s.span.start, s.span.end, s.probability] for s in read.sentences],
+    }
+
+
+def _read_passage(record: Record) -> ReadPassage:
+    source = record["source"]
+    return ReadPassage(
+        Place(source, record["start"], record["end"]),
+        record["probability"],
+        tuple(ReadSentence(Place(source, start, end), p) for start, end, p in record["sentences"]),
+    )
+
+
+def _details(
+    questions: Sequence[Question],
+    outcomes: Sequence[Outcome],
+    records: Sequence[Record],
+    readings: Sequence[Sequence[ReadPassage]],
+    texts: Mapping[str, str],
+) -> Iterator[Detail]:
+    for question, outcome, record, read in zip(questions, outcomes, records, readings, strict=True):
+        yield Detail(question, outcome, record, read, texts)
+
+
+def _lines(path: Path) -> list[Any]:
+    """Return the values of a file of JSON lines up to the first broken one, where a run was stopped."""
+    if not path.exists():
+        return []
+    values = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            values.append(json.loads(line))
+        except ValueError:
+            break
+    return values
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file as a whole, so that nobody finds half of one."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)

@@ -1,0 +1,91 @@
+"""What an evaluation runs with: the engine as users get it, or with one of its choices made otherwise.
+
+Knows nothing about questions. A variant changes what the engine is given and never how it works, so that a figure of a
+variant is the figure that users would get with it.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rag.config import SHAPING, Settings
+from rag.encode import Encoder
+from rag.engine import Rag
+from rag.errors import UsageError
+from rag.evidence import EVIDENCE_MODELS, EvidenceModel
+from rag.retrieve import RANKINGS, Ranking
+
+RETRIEVALS: Mapping[str, tuple[Ranking, ...]] = {"fused": RANKINGS, "dense": ("dense",), "lexical": ("lexical",)}
+_DEFAULTS = {"retrieval": next(iter(RETRIEVALS)), "evidence": next(iter(EVIDENCE_MODELS))}
+_NOT_VARIED = {*SHAPING, "index_dir", "host", "port"}  # they change the index, or nothing about an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A choice for retrieval, evidence model and any setting that shapes no index; without arguments, the default."""
+
+    retrieval: str = _DEFAULTS["retrieval"]
+    evidence: str = _DEFAULTS["evidence"]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self._choices.items())
+
+    @property
+    def folder(self) -> str:
+        """A name for the folder of its report."""
+        return "_".join(f"{name}-{value}" for name, value in self._choices.items())
+
+    @property
+    def _choices(self) -> dict[str, str]:
+        return {"retrieval": self.retrieval, "evidence": self.evidence, **self.settings}
+
+    def model(self) -> EvidenceModel:
+        """Load its evidence model."""
+        return EVIDENCE_MODELS[self.evidence]()
+
+    def open(self, index_dir: Path, *, evidence: EvidenceModel, encoder: Encoder | None = None) -> Rag:
+        """Open an index with these choices. evidence: its model, or what stands around it."""
+        settings: dict[str, Any] = {"index_dir": index_dir, **self.settings}
+        return Rag(Settings(**settings), encoder=encoder, evidence=evidence, rankings=RETRIEVALS[self.retrieval])
+
+
+def variants(asked_for: Sequence[str]) -> list[Variant]:
+    """Return every combination of the choices, each written ``NAME=value,value``; the default alone without any.
+
+    Raises UsageError or SettingsError for a name or value that does not exist.
+    """
+    choices = dict(map(_choice, asked_for))
+    combined = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+    return [
+        Variant(**{name: chosen.pop(name, default) for name, default in _DEFAULTS.items()}, settings=chosen)
+        for chosen in combined
+    ]
+
+
+def _choice(text: str) -> tuple[str, list[str]]:
+    name, _, listed = text.partition("=")
+    values = list(dict.fromkeys(value.strip() for value in listed.split(",")))
+    if not all(values):
+        raise UsageError(f"--vary {text}: write it as NAME=value,value")
+    for value in values:
+        _check(name.strip(), value)
+    return name.strip(), values
+
+
+def _check(name: str, value: str) -> None:
+    models: Mapping[str, Mapping[str, Any]] = {"retrieval": RETRIEVALS, "evidence": EVIDENCE_MODELS}
+    if name in models:
+        if value not in models[name]:
+            raise UsageError(f"--vary {name}={value}: no such {name}; there are {', '.join(models[name])}")
+    elif name in Settings.model_fields and name not in _NOT_VARIED:
+        Settings(**{name: value})  # raises a line that says what is wrong with the value
+    else:
+        raise UsageError(f"--vary {name}: not a choice; there are {', '.join(_names())}")
+
+
+def _names() -> Iterator[str]:
+    yield from _DEFAULTS
+    yield from (name for name in Settings.model_fields if name not in _NOT_VARIED)
