@@ -83,12 +83,12 @@ def _retrieval(group: Literal["passages", "sentences"], unit: str, what: str) ->
     """Return the ranking metrics of one unit; ``what`` says which ranking it is."""
     guarded = unit == "passage"  # the ranking of sentences shows in the answers, which are guarded
     shares = [
-        Metric(f"{unit}_recall@{k}", group, f"recall@{k}", f"needed evidence found by the first {k} {what}",
+        Metric(f"{unit}_recall@{k}", group, f"recall@{k}", f"needed evidence in the top {k} of the {what}",
                _mean_of(f"{unit}_recall@{k}"))
         for k in RANKS
     ]  # fmt: skip
     strict = [
-        Metric(f"{unit}_all@{k}", group, f"all evidence@{k}", f"questions with all evidence in the first {k} {what}",
+        Metric(f"{unit}_all@{k}", group, f"all evidence@{k}", f"questions with all of it in the top {k} of the {what}",
                _mean_of(f"{unit}_all@{k}"), guarded=guarded and k == RANKS[-1])
         for k in RANKS
     ]  # fmt: skip
@@ -272,9 +272,11 @@ def _difference(metric: Metric, new: Table, old: Table, *, everything: Table) ->
     now = metric.compute(everything, np.arange(len(everything)))
     return {
         "name": metric.name,
-        "label": f"{metric.group}: {metric.label}" if metric.group in {"passages", "sentences"} else metric.label,
+        "label": f"{metric.group}: {metric.label}"
+        if metric.group in {"citations", "passages", "sentences"}
+        else metric.label,
         "old": _known(metric.compute(old, shared)),
-        "new": _known(metric.compute(new, shared)),
+        "new": _known(metric.compute(new, shared) if metric.must_be is None else now),
         "difference": interval["value"],
         "low": interval["low"],
         "high": interval["high"],

@@ -19,7 +19,8 @@ from rag.retrieve import RANKINGS, Ranking
 
 RETRIEVALS: Mapping[str, tuple[Ranking, ...]] = {"fused": RANKINGS, "dense": ("dense",), "lexical": ("lexical",)}
 _DEFAULTS = {"retrieval": next(iter(RETRIEVALS)), "evidence": next(iter(EVIDENCE_MODELS))}
-_NOT_VARIED = {*SHAPING, "index_dir", "host", "port"}  # they change the index, or nothing about an answer
+# What changes the index, or nothing about an answer, is not varied.
+_NOT_VARIED = {*SHAPING, "index_dir", "host", "port", "max_file_mb", "top_k", "batch_size", "threads"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,13 @@ class Variant:
 def variants(asked_for: Sequence[str]) -> list[Variant]:
     """Return every combination of the choices, each written ``NAME=value,value``; the default alone without any.
 
-    Raises UsageError or SettingsError for a name or value that does not exist.
+    Raises UsageError or SettingsError for a name or value that does not exist, or a name that comes twice.
     """
-    choices = dict(map(_choice, asked_for))
+    choices: dict[str, list[str]] = {}
+    for name, values in map(_choice, asked_for):
+        if name in choices:
+            raise UsageError(f"--vary {name}: comes twice; write all of its values in one list")
+        choices[name] = values
     combined = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     return [
         Variant(**{name: chosen.pop(name, default) for name, default in _DEFAULTS.items()}, settings=chosen)
@@ -67,23 +72,22 @@ def variants(asked_for: Sequence[str]) -> list[Variant]:
 
 def _choice(text: str) -> tuple[str, list[str]]:
     name, _, listed = text.partition("=")
-    values = list(dict.fromkeys(value.strip() for value in listed.split(",")))
+    values = [value.strip() for value in listed.split(",")]
     if not all(values):
         raise UsageError(f"--vary {text}: write it as NAME=value,value")
-    for value in values:
-        _check(name.strip(), value)
-    return name.strip(), values
+    return name.strip(), list(dict.fromkeys(_checked(name.strip(), value) for value in values))
 
 
-def _check(name: str, value: str) -> None:
+def _checked(name: str, value: str) -> str:
+    """Return the value as it is usually written: .50 and 0.5 are one variant."""
     models: Mapping[str, Mapping[str, Any]] = {"retrieval": RETRIEVALS, "evidence": EVIDENCE_MODELS}
     if name in models:
         if value not in models[name]:
             raise UsageError(f"--vary {name}={value}: no such {name}; there are {', '.join(models[name])}")
-    elif name in Settings.model_fields and name not in _NOT_VARIED:
-        Settings(**{name: value})  # raises a line that says what is wrong with the value
-    else:
+        return value
+    if name not in Settings.model_fields or name in _NOT_VARIED:
         raise UsageError(f"--vary {name}: not a choice; there are {', '.join(_names())}")
+    return str(getattr(Settings(**{name: value}), name))  # raises a line that says what is wrong with the value
 
 
 def _names() -> Iterator[str]:
