@@ -230,7 +230,7 @@ def _lines(path: Path) -> list[Any]:
     if not path.exists():
         return []
     values = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:  # splitlines would also cut at U+2028 in a text
         try:
             values.append(json.loads(line))
         except ValueError:
