@@ -44,6 +44,8 @@ def run(
     """
     if vary and baseline:
         raise UsageError("--vary compares variants with each other; leave out --baseline")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; --out is a folder")
     chosen = sorted(variants(vary), key=lambda variant: variant != Variant())  # stable: the default comes first
     file = gold or SEEDS_GOLD
     questions = [question for question in load(file) if split in {"all", question.split}]
@@ -103,8 +105,8 @@ def gate(summary: Summary) -> str | None:
     comparison = summary["comparison"]
     if comparison is None or comparison["passed"]:
         return None
-    if not comparison["n"]:
-        return "no question has the same gold in the baseline; renew it"
+    if comparison["missing"] or not comparison["n"]:
+        return f"{comparison['missing']} questions of the baseline are gone or have other gold; renew it on purpose"
     dropped = [found for found in comparison["metrics"] if found["guarded"] and found["verdict"] == "drop"]
     named = (f"{found['label']} {_number(found['old'])} -> {_number(found['new'])}" for found in dropped)
     return f"worse than the baseline: {', '.join(named)}"
@@ -114,7 +116,7 @@ def _figures(summary: Summary) -> Table:
     table = _table(f"{summary['made']['variant']}: {len(summary['questions'])} questions", "metric", "value", "95 %")
     for figure in summary["metrics"]:
         name = figure["label"] if figure["group"] == "overall" else f"{figure['group']}: {figure['label']}"
-        table.add_row(name, _number(figure["value"]), f"{_number(figure['low'])} to {_number(figure['high'])}")
+        table.add_row(name, _number(figure["value"]), _range(figure))
     for stage, cost in summary["cost_ms"].items():
         table.add_row(f"ms: {stage}", str(cost["p50"]), f"p95 {cost['p95']}")
     return table
@@ -130,11 +132,13 @@ def _lost(summary: Summary) -> Table:
 def _differences(summary: Summary) -> Table:
     comparison = summary["comparison"]
     title = f"against the run of {comparison['baseline_on'][:10]}, {comparison['n']} questions in both"
+    if comparison["differs"]:
+        title += f"; not as it was: {', '.join(comparison['differs'])}"
     table = _table(title, "guarded metric", "before", "now", "difference", "95 %", "")
     for found in comparison["metrics"]:
         if found["guarded"]:
             numbers = (_number(found[name]) for name in ("old", "new", "difference"))
-            interval = f"{_number(found['low'])} to {_number(found['high'])}"
+            interval = _range(found)
             table.add_row(found["label"], *numbers, interval, found["verdict"])
     return table
 
@@ -160,6 +164,10 @@ def _table(title: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column)
     return table
+
+
+def _range(figure: Mapping[str, Any]) -> str:
+    return "-" if figure["low"] is None else f"{_number(figure['low'])} to {_number(figure['high'])}"
 
 
 def _number(value: float | None) -> str:

@@ -19,9 +19,9 @@ LOST_AT = {
     "failed": "the question ended in an error",
     "question": "refused before anything was searched",
     "retrieve": "needed evidence is in none of the passages read",
-    "refuse": "the evidence was read, and the answer refused",
     "rank": "the evidence was read, but other sentences were judged likelier",
-    "select": "the evidence was among the likeliest sentences, but not quoted",
+    "refuse": "the evidence was among the likeliest sentences, but below the threshold",
+    "select": "the evidence was among the likeliest sentences and above the threshold, but not quoted",
     "facts": "the evidence was quoted, but an expected fact is not in the quotes",
     "answer": "answered, although the documents do not answer",
 }
@@ -29,10 +29,11 @@ LOST_AT = {
 
 @dataclass(frozen=True, slots=True)
 class ReadSentence:
-    """A sentence that the evidence model judged."""
+    """A sentence that the evidence model judged. retrieved: its score in the ranking of sentences, 0 if not in it."""
 
     place: Place
     probability: float
+    retrieved: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Outcome:
     """What became of one question.
 
     lost_at: the stage that lost a wrong answer, a key of ``LOST_AT``; None if the answer is right.
-    confidence: probability of the likeliest sentence read, 0 where none was; confident_right: whether that sentence
-    holds gold evidence.
+    confidence: probability of the likeliest sentence read, 0 where none was, and 1 for a failure, so that it counts as
+    wrong as can be; confident_right: whether that sentence holds gold evidence.
     scores: metric -> value of this question, for the metrics that are means over questions; absent where it does not
     apply.
     timings_ms: stage -> milliseconds.
@@ -82,11 +83,13 @@ def judge(
     *,
     texts: Mapping[str, str],
     max_claims: int,
+    min_probability: float,
 ) -> Outcome:
     """Judge the record of one question.
 
     record: an ask record, or ``{"id", "error"}``. read: what the evidence model was given, empty if it was not reached.
-    texts: source -> whole text, to compare quotes with. max_claims: sentences that an answer could have quoted.
+    texts: source -> whole text, to compare quotes with. max_claims and min_probability: the settings
+    that decided how many sentences and which could be quoted.
 
     An answerable question is right if all expected facts stand in the quotes and one of these holds gold evidence: an
     expected word in an unrelated sentence proves nothing. An unanswerable one is right if it is refused.
@@ -103,10 +106,12 @@ def judge(
         right = facts == 1.0 and _holds_evidence(cited, question)
     else:
         said, facts, right = "", 0.0, not failed and not answered
-    scores: dict[str, float] = {"right": float(right)}
+    scores: dict[str, float] = {"right": float(right), "failed": float(failed)}
     if question.answerable:
         scores |= {"facts": facts, "token_f1": _token_f1(said, question, texts)}
         scores |= _retrieval_scores("passage", [passage.place for passage in read], question.evidence)
+        retrieved = sorted((s for s in ranked if s.retrieved), key=lambda sentence: -sentence.retrieved)
+        scores |= _retrieval_scores("retrieved", [sentence.place for sentence in retrieved], question.evidence)
         scores |= _retrieval_scores("sentence", [sentence.place for sentence in ranked], question.evidence)
         scores["citation_recall"] = metrics.citation_recall(cited, question.evidence)
     if answered:
@@ -114,7 +119,9 @@ def judge(
         scores["citation_precision"] = metrics.citation_precision(cited, question.evidence)
         scores |= {"quotes_exact": _quotes_exact(record, texts), "markers_resolve": _markers_resolve(record)}
     if failed:
-        scores |= {"extra_sentences": 1.0, "citation_precision": 0.0, "quotes_exact": 0.0, "markers_resolve": 0.0}
+        scores |= {"extra_sentences": 1.0, "citation_precision": 0.0}
+    likeliest = ranked[:max_claims]
+    lost_at = _lost_at(question, record, cited, read, likeliest=likeliest, min_probability=min_probability)
     return Outcome(
         id=question.id,
         kind=question.kind,
@@ -123,8 +130,8 @@ def judge(
         failed=failed,
         answered=answered,
         right=right,
-        lost_at=None if right else _lost_at(question, record, cited, read, ranked[:max_claims]),
-        confidence=ranked[0].probability if ranked else 0.0,
+        lost_at=None if right else lost_at,
+        confidence=1.0 if failed else ranked[0].probability if ranked else 0.0,
         confident_right=_holds_evidence([sentence.place for sentence in ranked[:1]], question),
         scores=scores,
         timings_ms={} if failed else record["trace"]["timings_ms"],
@@ -155,18 +162,22 @@ def _lost_at(
     record: Mapping[str, Any],
     cited: Sequence[Place],
     read: Sequence[ReadPassage],
+    *,
     likeliest: Sequence[ReadSentence],
+    min_probability: float,
 ) -> str:
+    """Return the first stage, in the order of the pipeline, behind which some of the missing evidence was missing."""
     if "error" in record or not question.answerable:
         return "failed" if "error" in record else "answer"
     missing = _missing(question.evidence, cited)
-    if _missing(missing, [passage.place for passage in read]):
-        return "question" if record["stage"] == "question" else "retrieve"
-    if not missing:
-        return "facts"
-    if not record["answered"]:
-        return "refuse"
-    return "rank" if _missing(missing, [sentence.place for sentence in likeliest]) else "select"
+    quotable = [sentence.place for sentence in likeliest if sentence.probability >= min_probability]
+    stages = {
+        "question" if record["stage"] == "question" else "retrieve": [passage.place for passage in read],
+        "rank": [sentence.place for sentence in likeliest],
+        "refuse": quotable,
+    }
+    lost = (stage for stage, units in stages.items() if _missing(missing, units))
+    return next(lost, "select" if missing else "facts")
 
 
 def _retrieval_scores(unit: str, ranking: Sequence[Place], evidence: Sequence[Part]) -> dict[str, float]:

@@ -40,6 +40,7 @@ GROUPS = {
     "citations": "Citations",
     "abstention": "Refusals and confidence",
     "passages": "Passages read",
+    "retrieved": "Sentences, as retrieved",
     "sentences": "Sentences, by probability",
 }
 AROUND = 400  # characters shown before and after gold evidence, at most

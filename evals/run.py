@@ -17,15 +17,21 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 import rag as package
+from evals import variants
+from evals.compare import compare
 from evals.gold import Place, Question, problems
-from evals.judge import Outcome, ReadPassage, ReadSentence, judge
+from evals.judge import ReadPassage, ReadSentence, judge
 from evals.report import Detail, render
-from evals.scores import compare, summarize
+from evals.scores import FORMAT, summarize
 from evals.variants import Variant
 from rag.batch import run_batch
 from rag.encode import Encoder
@@ -35,6 +41,7 @@ from rag.evidence import Candidate, EvidenceModel, PassageEvidence
 from rag.records import Record, ask_record, dumped
 
 OnProgress = Callable[[int, int, str], None]
+_RESULTS = ("answers.jsonl", "summary.json", "report.html")
 
 
 class GoldProblems(RagError):
@@ -50,7 +57,7 @@ class Recorder:
     """Stands around an evidence model and keeps what it last read."""
 
     model: EvidenceModel
-    read_last: Sequence[PassageEvidence] = ()
+    read_last: Sequence[tuple[Candidate, PassageEvidence]] = ()
 
     @property
     def name(self) -> str:
@@ -60,7 +67,7 @@ class Recorder:
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
         """Return what the model returns."""
         found = self.model.read(question, candidates)
-        self.read_last = found
+        self.read_last = list(zip(candidates, found, strict=True))
         return found
 
 
@@ -87,41 +94,67 @@ def evaluate(
         texts = {entry.document.source: entry.document.text for entry in rag.documents()}
         if found := problems(questions, texts.get):
             raise GoldProblems(gold, found)
-        made = {
-            **_made(rag, gold, texts),
-            "models": {"encoder": rag.settings.encoder, "evidence": recorder.name},
-            "variant": str(variant),
-        }
-        journal = _ask(questions, rag, recorder, out=out, made=made, on_progress=on_progress)
+        models = {"encoder": encoder.name if encoder else rag.settings.encoder, "evidence": recorder.name}
+        made = {**_made(rag, gold, texts), "models": models, "variant": str(variant)}
+        rag.warm_up()  # loading is no part of the first question's time
+        with _own(out):
+            journal = _ask(questions, rag, recorder, out=out, made=made, on_progress=on_progress)
+            lines = [journal[question.id] for question in questions]
+            records = [line.get("record", line) for line in lines]
+            readings = [[_read_passage(passage) for passage in line.get("passages", ())] for line in lines]
+            limits = {name: getattr(rag.settings, name) for name in ("max_claims", "min_probability")}
+            outcomes = [
+                judge(question, record, read, texts=texts, **limits)
+                for question, record, read in zip(questions, records, readings, strict=True)
+            ]
+            now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+            took = {"on": now, "seconds": round(time.monotonic() - started, 1)}
+            summary = summarize({**took, **made}, questions, outcomes)
+            if baseline is not None:
+                summary["comparison"] = compare(summary, baseline)
+            details = [
+                Detail(question, outcome, record, read, texts)
+                for question, outcome, record, read in zip(questions, outcomes, records, readings, strict=True)
+            ]
+            _write(out / "answers.jsonl", "".join(dumped(record) + "\n" for record in records))
+            _write(out / "summary.json", summary_text(summary))
+            _write(out / "report.html", render(summary, details))
     finally:
         rag.close()
-    lines = [journal[question.id] for question in questions]
-    records = [line.get("record", line) for line in lines]
-    readings = [[_read_passage(passage) for passage in line.get("passages", ())] for line in lines]
-    outcomes = [
-        judge(question, record, read, texts=texts, max_claims=rag.settings.max_claims)
-        for question, record, read in zip(questions, records, readings, strict=True)
-    ]
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    summary = summarize({"on": now, "seconds": round(time.monotonic() - started, 1), **made}, questions, outcomes)
-    if baseline is not None:
-        summary["comparison"] = compare(summary, baseline)
-    _write(out / "answers.jsonl", "".join(dumped(record) + "\n" for record in records))
-    _write(out / "summary.json", summary_text(summary))
-    _write(out / "report.html", render(summary, list(_details(questions, outcomes, records, readings, texts))))
     return summary
+
+
+@contextmanager
+def _own(out: Path) -> Iterator[None]:
+    """Hold a folder for one run, without an earlier run's results; raises RagError if it cannot be held or written.
+
+    A folder with files of these names that are no run's is somebody's work, and refused.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / "run.json").exists() and any((out / name).exists() for name in _RESULTS):
+            raise UsageError(f"{out}: holds files that no evaluation wrote; choose another --out")
+        with FileLock(out / "run.lock", timeout=0):
+            for name in _RESULTS:
+                (out / name).unlink(missing_ok=True)
+            yield
+    except Timeout as error:
+        raise RagError(f"{out}: another evaluation is writing there; wait for it or choose another --out") from error
+    except OSError as error:
+        raise RagError(f"{out}: {error.strerror or error}; choose another --out or make room") from error
 
 
 def read_summary(path: Path) -> dict[str, Any]:
     """Return a summary written earlier; raises UsageError if the file is none."""
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        assert summary["format"] == 1
-        assert isinstance(summary["questions"], list)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}; name a summary.json of an earlier run") from error
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path}: not a summary; name a summary.json of an earlier run") from error
+    is_one = isinstance(summary, dict) and summary.get("format") == FORMAT and summary.keys() >= {"made", "questions"}
+    if not is_one or not isinstance(summary["questions"], list) or not isinstance(summary["made"], dict):
+        raise UsageError(f"{path}: not a summary; name a summary.json of an earlier run")
     return dict(summary)
 
 
@@ -146,11 +179,14 @@ def _made(rag: Rag, gold: Path, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _code_digest() -> str:
-    """Return 12 hex digits over every file of the package: code, rules and weights."""
+    """Return 12 hex digits over every file of the package (code, rules, weights) and what is installed beside it."""
     root = Path(package.__file__).parent
+    files = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     digest = hashlib.sha256()
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in [*files, Path(variants.__file__)]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    installed = sorted(f"{found.name}=={found.version}" for found in distributions())
+    digest.update("\n".join(installed).encode())
     return digest.hexdigest()[:12]
 
 
@@ -179,10 +215,14 @@ def _ask(
     lines = "".join(dumped({"id": q.id, "question": q.question, "history": q.history}) + "\n" for q in to_ask)
 
     def answer(line: Record) -> Record:
-        recorder.read_last = ()
+        recorder.read_last = []
         result = rag.ask(line["question"], history=[(asked, said) for asked, said in line["history"]])
         record = ask_record(result, question_id=line["id"])
-        return {"id": line["id"], "record": record, "passages": list(map(_passage_record, recorder.read_last))}
+        return {
+            "id": line["id"],
+            "record": record,
+            "passages": [_passage_record(candidate, read) for candidate, read in recorder.read_last],
+        }
 
     n_done = itertools.count(len(kept) + 1)
     with (out / "journal.jsonl").open("a", encoding="utf-8") as journal:
@@ -195,13 +235,14 @@ def _ask(
     return {line["id"]: line for line in _lines(out / "journal.jsonl")}
 
 
-def _passage_record(read: PassageEvidence) -> Record:
+def _passage_record(candidate: Candidate, read: PassageEvidence) -> Record:
+    sentences = zip(read.sentences, candidate.fused, strict=True)
     return {
         "source": read.passage.source,
         "start": read.passage.span.start,
         "end": read.passage.span.end,
         "probability": read.probability,
-        "sentences": [[s.span.start, s.span.end, s.probability] for s in read.sentences],
+        "sentences": [[s.span.start, s.span.end, s.probability, retrieved] for s, retrieved in sentences],
     }
 
 
@@ -210,32 +251,22 @@ def _read_passage(record: Record) -> ReadPassage:
     return ReadPassage(
         Place(source, record["start"], record["end"]),
         record["probability"],
-        tuple(ReadSentence(Place(source, start, end), p) for start, end, p in record["sentences"]),
+        tuple(ReadSentence(Place(source, start, end), *scores) for start, end, *scores in record["sentences"]),
     )
 
 
-def _details(
-    questions: Sequence[Question],
-    outcomes: Sequence[Outcome],
-    records: Sequence[Record],
-    readings: Sequence[Sequence[ReadPassage]],
-    texts: Mapping[str, str],
-) -> Iterator[Detail]:
-    for question, outcome, record, read in zip(questions, outcomes, records, readings, strict=True):
-        yield Detail(question, outcome, record, read, texts)
-
-
-def _lines(path: Path) -> list[Any]:
-    """Return the values of a file of JSON lines up to the first broken one, where a run was stopped."""
-    if not path.exists():
-        return []
-    values = []
-    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:  # splitlines would also cut at U+2028 in a text
+def _lines(path: Path) -> list[Record]:
+    """Return the objects of a file of JSON lines up to the first broken one, where a run was stopped."""
+    found: list[Record] = []
+    for line in path.read_bytes().split(b"\n")[:-1] if path.exists() else ():
         try:
-            values.append(json.loads(line))
-        except ValueError:
+            value = json.loads(line)
+        except ValueError:  # also of bytes that are no UTF-8
             break
-    return values
+        if not isinstance(value, dict):
+            break
+        found.append(value)
+    return found
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,7 +1,8 @@
 """From judged questions to figures: every metric with its interval, and the paired difference to an earlier run.
 
 Intervals are percentile bootstrap intervals over questions (Efron, 1979), at 95 %, from a fixed seed. They say how far
-a figure could move with other questions of the same sort; they say nothing about other documents.
+a figure could move with other questions of the same sort; they say nothing about other documents. Over 300 lines, as
+the table of metrics should stand beside what it is made of.
 """
 
 import hashlib
@@ -26,23 +27,30 @@ FORMAT = 1  # of a summary
 N_RESAMPLES = 2_000
 SEED = 7
 Indices = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+Group = Literal["overall", "answers", "citations", "abstention", "passages", "retrieved", "sentences"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A figure over many questions.
 
-    guarded: a significant drop against the baseline fails the gate. must_be: any other value fails it.
+    over: marks the questions it is about. guarded: a significant drop against the baseline fails the gate. must_be: any
+    other value fails it. has_interval: not where resampling would be biased.
     """
 
     name: str
-    group: Literal["overall", "answers", "citations", "abstention", "passages", "sentences"]
+    group: Group
     label: str
     says: str
     compute: Callable[["Table", Indices], float]
+    over: Callable[["Table"], Flags]
     better: Literal["higher", "lower"] = "higher"
     guarded: bool = False
     must_be: float | None = None
+    has_interval: bool = True
 
 
 class Table:
@@ -64,79 +72,114 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def n_applies(self, name: str) -> int:
-        """Return to how many questions a score applies; what is no score of single questions is of all of them."""
-        return int((~np.isnan(self._scores[name])).sum()) if name in self._scores else len(self)
+    def score(self, name: str) -> NDArray[np.float64]:
+        """Return a score of every question."""
+        return self._scores.get(name, np.full(len(self), np.nan))
 
     def mean(self, name: str, at: Indices) -> float:
         """Return the mean of a score over the questions to which it applies; nan if there are none."""
-        values = self._scores.get(name, np.full(len(self), np.nan))[at]
+        values = self.score(name)[at]
         applies = ~np.isnan(values)
         return float(values[applies].mean()) if applies.any() else math.nan
 
+    @property
+    def sureness(self) -> NDArray[np.float64]:
+        """How sure the engine was that there is an answer; a failure is taken for the opposite of what was right."""
+        return np.where(self.failed & self.answerable, 0.0, self.confidence)
 
-def _mean_of(name: str) -> Callable[[Table, Indices], float]:
-    return lambda table, at: table.mean(name, at)
+
+def _mean(name: str, group: Group, label: str, says: str, **more: Any) -> Metric:
+    """Return a metric that is the mean of a score of single questions."""
+    return Metric(
+        name,
+        group,
+        label,
+        says,
+        compute=lambda table, at: table.mean(name, at),
+        over=lambda table: ~np.isnan(table.score(name)),
+        **more,
+    )
 
 
-def _retrieval(group: Literal["passages", "sentences"], unit: str, what: str) -> list[Metric]:
-    """Return the ranking metrics of one unit; ``what`` says which ranking it is."""
-    guarded = unit == "passage"  # the ranking of sentences shows in the answers, which are guarded
-    shares = [
-        Metric(f"{unit}_recall@{k}", group, f"recall@{k}", f"needed evidence in the top {k} of the {what}",
-               _mean_of(f"{unit}_recall@{k}"))
-        for k in RANKS
-    ]  # fmt: skip
-    strict = [
-        Metric(f"{unit}_all@{k}", group, f"all evidence@{k}", f"questions with all of it in the top {k} of the {what}",
-               _mean_of(f"{unit}_all@{k}"), guarded=guarded and k == RANKS[-1])
-        for k in RANKS
-    ]  # fmt: skip
+def _refusals(name: str, label: str, says: str, measure: Callable[..., float], over: str, **more: Any) -> Metric:
+    """Return a metric of refusals. over: ``answerable``, ``unanswerable`` or ``refused`` questions."""
+    marks: dict[str, Callable[[Table], Flags]] = {
+        "answerable": lambda table: table.answerable,
+        "unanswerable": lambda table: ~table.answerable,
+        "refused": lambda table: table.refused,
+    }
+
+    def compute(table: Table, at: Indices) -> float:
+        return measure(table.refused[at], table.answerable[at], table.failed[at])
+
+    return Metric(name, "abstention", label, says, compute, marks[over], **more)
+
+
+def _confidence(name: str, label: str, says: str, compute: Callable[[Table, Indices], float], **more: Any) -> Metric:
+    """Return a metric of the probability of the likeliest sentence."""
+    return Metric(name, "abstention", label, says, compute, lambda table: np.ones(len(table), dtype=bool), **more)
+
+
+def _ranking(group: Group, unit: str, what: str, *, guarded: bool = False) -> list[Metric]:
+    """Return the metrics of a ranking; ``what`` says of which."""
+    last = RANKS[-1]
     return [
-        *shares,
-        *strict,
-        Metric(f"{unit}_mrr", group, "MRR", f"1 / rank of the first of the {what} that holds evidence, mean",
-               _mean_of(f"{unit}_mrr"), guarded=guarded),
-        Metric(f"{unit}_ndcg@10", group, "nDCG@10", f"how near the order of the {what} is to the best one",
-               _mean_of(f"{unit}_ndcg@10"), guarded=guarded),
-    ]  # fmt: skip
+        *(
+            _mean(f"{unit}_recall@{k}", group, f"recall@{k}", f"needed evidence in the top {k} of {what}")
+            for k in RANKS
+        ),
+        *(
+            _mean(
+                f"{unit}_all@{k}",
+                group,
+                f"all evidence@{k}",
+                f"questions with all of it in the top {k} of {what}",
+                guarded=guarded and k == last,
+            )
+            for k in RANKS
+        ),
+        _mean(f"{unit}_mrr", group, "MRR", f"1 / rank of the first of {what} that holds evidence", guarded=guarded),
+        _mean(f"{unit}_ndcg@10", group, "nDCG@10", f"how near the order of {what} is to the best", guarded=guarded),
+    ]
 
 
+# fmt: off
 METRICS: tuple[Metric, ...] = (
-    Metric("right", "overall", "right", "answered with all expected facts and quoted evidence, or rightly refused",
-           _mean_of("right"), guarded=True),
-    Metric("facts", "answers", "all facts present", "answerable questions whose quotes hold every expected fact",
-           _mean_of("facts"), guarded=True),
-    Metric("token_f1", "answers", "token F1", "words shared by the quotes and the gold evidence, answerable questions",
-           _mean_of("token_f1")),
-    Metric("extra_sentences", "answers", "extra sentences", "quoted sentences without gold evidence, of given answers",
-           _mean_of("extra_sentences"), better="lower"),
-    Metric("citation_precision", "citations", "precision", "cited characters that are gold evidence, of given answers",
-           _mean_of("citation_precision"), guarded=True),
-    Metric("citation_recall", "citations", "recall", "characters of the needed evidence that are cited",
-           _mean_of("citation_recall"), guarded=True),
-    Metric("quotes_exact", "citations", "quotes exact", "quotes that are exactly what stands at their offsets",
-           _mean_of("quotes_exact"), must_be=1.0),
-    Metric("markers_resolve", "citations", "markers resolve", "markers that name one citation",
-           _mean_of("markers_resolve"), must_be=1.0),
-    Metric("refusal_precision", "abstention", "refusal precision", "refused questions that are unanswerable",
-           lambda t, at: metrics.refusal_precision(t.refused[at], t.answerable[at], t.failed[at])),
-    Metric("refusal_recall", "abstention", "refusal recall", "unanswerable questions that are refused",
-           lambda t, at: metrics.refusal_recall(t.refused[at], t.answerable[at]), guarded=True),
-    Metric("refusal_f1", "abstention", "refusal F1", "harmonic mean of refusal precision and recall",
-           lambda t, at: metrics.refusal_f1(t.refused[at], t.answerable[at], t.failed[at])),
-    Metric("over_refusal", "abstention", "over-refusal", "answerable questions that are refused",
-           lambda t, at: metrics.over_refusal(t.refused[at], t.answerable[at], t.failed[at]),
-           better="lower", guarded=True),
-    Metric("auroc", "abstention", "AUROC", "how well the best sentence's probability tells answerable questions",
-           lambda t, at: metrics.auroc(t.confidence[at], t.answerable[at])),
-    Metric("aurc", "abstention", "AURC", "share of wrong best sentences, mean over all thresholds",
-           lambda t, at: metrics.aurc(t.confidence[at], t.confident_right[at]), better="lower", guarded=True),
-    Metric("ece", "abstention", "ECE", "distance between the best sentence's probability and how often it is right",
-           lambda t, at: metrics.ece(t.confidence[at], t.confident_right[at]), better="lower"),
-    *_retrieval("passages", "passage", "passages read"),
-    *_retrieval("sentences", "sentence", "sentences by probability"),
-)  # fmt: skip
+    _mean("right", "overall", "right", "answered with all expected facts and quoted evidence, or rightly refused",
+          guarded=True),
+    _mean("failed", "overall", "failed", "questions that ended in an error; each is wrong in every other figure",
+          better="lower", must_be=0.0),
+    _mean("facts", "answers", "all facts present", "answerable questions whose quotes hold every expected fact",
+          guarded=True),
+    _mean("token_f1", "answers", "token F1", "words shared by quotes and gold evidence, answerable questions"),
+    _mean("extra_sentences", "answers", "extra sentences", "quoted sentences without gold evidence, a failure as all",
+          better="lower"),
+    _mean("citation_precision", "citations", "precision", "cited characters that are gold evidence, a failure as none",
+          guarded=True),
+    _mean("citation_recall", "citations", "recall", "characters of the needed evidence that are cited", guarded=True),
+    _mean("quotes_exact", "citations", "quotes exact", "quotes that are exactly what stands at their offsets",
+          must_be=1.0),
+    _mean("markers_resolve", "citations", "markers resolve", "claims whose markers each name one citation",
+          must_be=1.0),
+    _refusals("refusal_precision", "refusal precision", "refused questions that are unanswerable",
+              metrics.refusal_precision, "refused"),
+    _refusals("refusal_recall", "refusal recall", "unanswerable questions that are refused",
+              lambda refused, answerable, _: metrics.refusal_recall(refused, answerable), "unanswerable", guarded=True),
+    _refusals("refusal_f1", "refusal F1", "harmonic mean of refusal precision and recall",
+              metrics.refusal_f1, "unanswerable"),
+    _refusals("over_refusal", "over-refusal", "answerable questions that are refused, or failed",
+              metrics.over_refusal, "answerable", better="lower", guarded=True),
+    _confidence("auroc", "AUROC", "how well the best sentence's probability tells answerable questions",
+                lambda t, at: metrics.auroc(t.sureness[at], t.answerable[at])),
+    _confidence("aurc", "AURC", "share of wrong best sentences, mean over all thresholds",
+                lambda t, at: metrics.aurc(t.confidence[at], t.confident_right[at]), better="lower", guarded=True),
+    _confidence("ece", "ECE", "distance of the best sentence's probability from how often it is right",
+                lambda t, at: metrics.ece(t.confidence[at], t.confident_right[at]), better="lower", has_interval=False),
+    *_ranking("passages", "passage", "the passages read", guarded=True),
+    *_ranking("retrieved", "retrieved", "the sentences as retrieved"),
+    *_ranking("sentences", "sentence", "the sentences by probability"),
+)
+# fmt: on
 
 
 def summarize(made: Mapping[str, Any], questions: Sequence[Question], outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -159,7 +202,7 @@ def summarize(made: Mapping[str, Any], questions: Sequence[Question], outcomes: 
         "risk_coverage": {"coverage": coverages.round(6).tolist(), "risk": risks.round(6).tolist()},
         "operating_point": {
             "coverage": share(len(answered), len(outcomes))["value"],
-            "risk": share(sum(not outcome.right for outcome in answered), len(answered))["value"],
+            "risk": share(sum(not outcome.confident_right for outcome in answered), len(answered))["value"],
         },
         "reliability": [asdict(b) for b in metrics.reliability(table.confidence, table.confident_right)],
         "cost_ms": _cost_ms(outcomes),
@@ -199,9 +242,17 @@ def _groups(outcomes: Sequence[Outcome], name: Literal["kind", "split"]) -> list
             "right": share(sum(outcome.right for outcome in members), len(members)),
             "refused": share(sum(outcome.refused for outcome in members), len(members))["value"],
             "lost": dict(Counter(outcome.lost_at for outcome in members if outcome.lost_at)),
+            "scores": _means(members),
         }
         for group, members in groups.items()
     ]
+
+
+def _means(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Return the mean of every score over the questions to which it applies."""
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.scores)
+    values = {name: [o.scores[name] for o in outcomes if name in o.scores] for name in names}
+    return {name: round(sum(found) / len(found), 6) for name, found in values.items()}
 
 
 def share(part: int, whole: int) -> dict[str, float | None]:
@@ -209,7 +260,7 @@ def share(part: int, whole: int) -> dict[str, float | None]:
     if not whole:
         return {"value": None, "low": None, "high": None}
     interval = binomtest(part, whole).proportion_ci(method="wilson")
-    return {"value": _known(part / whole), "low": _known(interval.low), "high": _known(interval.high)}
+    return {"value": known(part / whole), "low": known(interval.low), "high": known(interval.high)}
 
 
 def _cost_ms(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
@@ -227,7 +278,7 @@ def _cost_ms(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
 
 
 def figures(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return every metric with its interval; null where it applies to no question."""
+    """Return every metric with its interval and how many questions it is about; null where these are none."""
     table = Table(rows)
     return [
         {
@@ -235,8 +286,8 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "group": metric.group,
             "label": metric.label,
             "says": metric.says,
-            **_interval(len(table), partial(metric.compute, table)),
-            "n": table.n_applies(metric.name),
+            **interval(len(table), partial(metric.compute, table), only_value=not metric.has_interval),
+            "n": int(metric.over(table).sum()),
             "better": metric.better,
             "must_be": metric.must_be,
         }
@@ -244,76 +295,26 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def compare(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the paired differences of all metrics over the questions that both runs asked with the same gold.
-
-    A guarded metric drops if the whole 95 % interval of its difference is on the worse side; one that must have a value
-    drops if it has another, also over questions that the earlier run did not ask. ``passed`` is whether anything could
-    be compared and none of them drops.
-    """
-    rows, earlier = summary["questions"], baseline["questions"]
-    before = {row["id"]: row for row in earlier}
-    shared = [row for row in rows if before.get(row["id"], {}).get("asked") == row["asked"]]
-    new, old = Table(shared), Table([before[row["id"]] for row in shared])
-    compared = [_difference(metric, new, old, everything=Table(rows)) for metric in METRICS]
-    return {
-        "baseline_on": baseline["made"]["on"],
-        "baseline_code": baseline["made"]["code"],
-        "n": len(shared),
-        "not_compared": len({row["id"] for row in [*rows, *earlier]}) - len(shared),
-        "metrics": compared,
-        "passed": bool(shared) and not any(found["guarded"] and found["verdict"] == "drop" for found in compared),
-    }
-
-
-def _difference(metric: Metric, new: Table, old: Table, *, everything: Table) -> dict[str, Any]:
-    shared = np.arange(len(new))
-    interval = _interval(len(new), lambda at: metric.compute(new, at) - metric.compute(old, at))
-    now = metric.compute(everything, np.arange(len(everything)))
-    return {
-        "name": metric.name,
-        "label": f"{metric.group}: {metric.label}"
-        if metric.group in {"citations", "passages", "sentences"}
-        else metric.label,
-        "old": _known(metric.compute(old, shared)),
-        "new": _known(metric.compute(new, shared) if metric.must_be is None else now),
-        "difference": interval["value"],
-        "low": interval["low"],
-        "high": interval["high"],
-        "guarded": metric.guarded or metric.must_be is not None,
-        "verdict": _verdict(metric, now, interval),
-    }
-
-
-def _verdict(metric: Metric, now: float, interval: Mapping[str, float | None]) -> str:
-    if metric.must_be is not None:
-        return "same" if math.isnan(now) or now == metric.must_be else "drop"
-    low, high = interval["low"], interval["high"]
-    if low is None or high is None or low <= 0 <= high:
-        return "same"
-    return "gain" if (low > 0) == (metric.better == "higher") else "drop"
-
-
-def _interval(n: int, statistic: Callable[[Indices], float]) -> dict[str, float | None]:
+def interval(n: int, statistic: Callable[[Indices], float], *, only_value: bool = False) -> dict[str, float | None]:
     """Return value, low and high of a statistic of row numbers; null where it is undefined.
 
-    Resamples in which it is undefined (one without an unanswerable question has no refusal recall) are left out. The
-    interval is widened to hold the value, from which the resamples of a biased statistic can stand off (ECE's do).
+    Resamples in which it is undefined (one without an unanswerable question has no refusal recall) are left out.
     """
     everything = np.arange(n)
     value = statistic(everything) if n else math.nan
     if math.isnan(value):
         return {"value": None, "low": None, "high": None}
-    if n == 1:
-        return {"value": _known(value), "low": None, "high": None}
+    if n == 1 or only_value:
+        return {"value": known(value), "low": None, "high": None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DegenerateDataWarning)  # of its own interval, which has no use here
         resampled = bootstrap(
             (everything,), statistic, vectorized=False, n_resamples=N_RESAMPLES, method="percentile", rng=SEED
         ).bootstrap_distribution
     low, high = np.nanpercentile(resampled, (2.5, 97.5))
-    return {"value": _known(value), "low": _known(min(value, float(low))), "high": _known(max(value, float(high)))}
+    return {"value": known(value), "low": known(float(low)), "high": known(float(high))}
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
+    """Return a number as JSON takes it: rounded, null for nan."""
     return None if math.isnan(value) else round(value, 6)

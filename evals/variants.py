@@ -25,7 +25,10 @@ _NOT_VARIED = {*SHAPING, "index_dir", "host", "port", "max_file_mb", "top_k", "b
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A choice for retrieval, evidence model and any setting that shapes no index; without arguments, the default."""
+    """A choice for retrieval, evidence model and any setting that shapes no index; without arguments, the default.
+
+    settings: those that are not at their default.
+    """
 
     retrieval: str = _DEFAULTS["retrieval"]
     evidence: str = _DEFAULTS["evidence"]
@@ -65,7 +68,10 @@ def variants(asked_for: Sequence[str]) -> list[Variant]:
         choices[name] = values
     combined = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     return [
-        Variant(**{name: chosen.pop(name, default) for name, default in _DEFAULTS.items()}, settings=chosen)
+        Variant(
+            **{name: chosen.pop(name, default) for name, default in _DEFAULTS.items()},
+            settings={name: value for name, value in chosen.items() if value != str(getattr(Settings(), name))},
+        )
         for chosen in combined
     ]
 

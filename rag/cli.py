@@ -1,7 +1,8 @@
-"""The command ``rag``: arguments in, text or JSON out; all work is done by ``rag.engine``.
+"""The command ``rag``: arguments in, text or JSON out; all work is done by ``rag.engine`` and ``evals``.
 
 Every error is one line on standard error. Exit codes: 0 done (that the documents do not answer is done, too), 1
-failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag --help`` answers at once.
+failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag --help`` answers at once. Over 300
+lines, as half of it is options, which typer and a reader want spelt out.
 """
 
 import datetime as dt
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _UNWRAPPED_COLUMNS = 1_000_000
+_SHOWN_PROBLEMS = 10  # of a gold file; the last line counts them all
 ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports the child only
 
 IndexOption = Annotated[
@@ -189,13 +191,17 @@ def evaluate(
     """Measure answers against gold questions."""
     try:
         from evals import command, feedback, run
-    except ModuleNotFoundError as error:
-        raise RagError(f"{error.name} is not installed; pip install 'footnote-rag[eval]', or make test") from error
+    except ImportError as error:
+        raise RagError(f"{error.name} cannot be imported; pip install 'footnote-rag[eval]', or make test") from error
 
     if from_feedback:
+        if gold or baseline or vary:
+            raise UsageError("--from-feedback only drafts questions; leave out GOLD, --baseline and --vary")
         found = feedback.drafts(from_feedback)
         feedback.write_drafts(found.entries, sys.stdout)
         raise typer.Exit(max([_fail(line, 1) for line in found.complaints], default=0))
+    if baseline and baseline.resolve() == (out / "summary.json").resolve():
+        raise UsageError(f"--baseline {baseline}: is what --out {out} will overwrite; choose another --out")
     earlier = run.read_summary(baseline) if baseline else None
     try:
         with _progress() as on_progress:
@@ -203,7 +209,7 @@ def evaluate(
                 gold, index=index, out=out, split=split, vary=vary or (), baseline=earlier, on_progress=on_progress
             )
     except run.GoldProblems as error:
-        for line in error.lines:
+        for line in error.lines[:_SHOWN_PROBLEMS]:
             _fail(line, 1)
         raise
     _say(summaries, as_json=as_json, record=command.record, text=command.text)

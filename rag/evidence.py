@@ -17,15 +17,17 @@ from rag.types import Passage, Span
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A retrieved passage, with two retrieval scores for each of ``passage.sentences``, in their order.
+    """A retrieved passage, with retrieval scores for each of ``passage.sentences``, in their order.
 
     similarities: cosine of question and sentence embeddings. coverages: share of the question's words, by rarity, that
-    the sentence has, in [0, 1].
+    the sentence has, in [0, 1]. fused: the sentence's score in the fused ranking of sentences, 0 where it is not in it;
+    empty where nothing was ranked.
     """
 
     passage: Passage
     similarities: tuple[float, ...]
     coverages: tuple[float, ...]
+    fused: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

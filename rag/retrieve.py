@@ -6,7 +6,7 @@ than ranking passages alone. Scores of different kinds are never compared, only 
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -102,12 +102,13 @@ def retrieve(
         }
         return [[found for found, _ in searches[ranking]()] for ranking in rankings]
 
-    by_sentence = _passages_of(fuse(ranked("sentences"), top_k=candidates), reading)
+    sentences = fuse(ranked("sentences"), top_k=candidates)
+    by_sentence = _passages_of(sentences, reading)
     by_passage = [found for found, _ in fuse(ranked("passages"), top_k=candidates)]
     fused = fuse([by_sentence, by_passage], top_k=top_k)
     passages = reading.catalog.passages(found for found, _ in fused)
     hits = tuple(Hit(passages[found], score, rank, "fused") for rank, (found, score) in enumerate(fused, start=1))
-    return Retrieved(hits, _candidates(hits, reading, query, vectors), query)
+    return Retrieved(hits, _candidates(hits, reading, query, vectors, dict(sentences)), query)
 
 
 def _passages_of(sentences: Sequence[tuple[str, float]], reading: Reading) -> list[str]:
@@ -120,18 +121,21 @@ def _passages_of(sentences: Sequence[tuple[str, float]], reading: Reading) -> li
     return list(found)
 
 
-def _candidates(hits: Sequence[Hit], reading: Reading, query: Query, vectors: Vectors) -> tuple[Candidate, ...]:
+def _candidates(
+    hits: Sequence[Hit], reading: Reading, query: Query, vectors: Vectors, scores: Mapping[str, float]
+) -> tuple[Candidate, ...]:
     passages = [hit.passage for hit in hits]
     ids = list(dict.fromkeys(unit_id(p.doc_id, span) for p in passages for span in p.sentences))
     stored = reading.vectors("sentences", ids)
 
     def candidate(passage: Passage) -> Candidate:
         texts = [passage.quote(span) for span in passage.sentences]
-        rows = [stored[unit_id(passage.doc_id, span)] for span in passage.sentences]
+        sentence_ids = [unit_id(passage.doc_id, span) for span in passage.sentences]
         return Candidate(
             passage=passage,
-            similarities=tuple(float((vectors @ row).max()) for row in rows),
+            similarities=tuple(float((vectors @ stored[found]).max()) for found in sentence_ids),
             coverages=tuple(reading.lexical.coverage(query, reading.lexical.covered(query, text)) for text in texts),
+            fused=tuple(scores.get(found, 0.0) for found in sentence_ids),
         )
 
     return tuple(candidate(passage) for passage in passages)

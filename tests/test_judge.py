@@ -85,7 +85,7 @@ EVERYTHING = (passage((ALICE, 0.9), (BOB, 0.8), (CAROL, 0.7), (DAVE, 0.6)), pass
 def judged(
     asked: Question, record: Mapping[str, Any], read: Sequence[ReadPassage] = EVERYTHING, *, max_claims: int = 3
 ) -> Outcome:
-    return judge(asked, record, read, texts=TEXTS, max_claims=max_claims)
+    return judge(asked, record, read, texts=TEXTS, max_claims=max_claims, min_probability=0.5)
 
 
 # -- right and wrong ---------------------------------------------------------------------------------------------------
@@ -275,7 +275,9 @@ def test_the_stages_stand_in_the_order_of_the_pipeline():
 
 @pytest.mark.parametrize(("max_claims", "stage"), [(1, "rank"), (2, "rank"), (3, "select"), (4, "select")])
 def test_the_likeliest_sentences_are_as_many_as_an_answer_may_quote(max_claims: int, stage: str):
-    assert judged(question(CAROL), answered(BOB), max_claims=max_claims).lost_at == stage  # CAROL is the third
+    assert (
+        judged(question(CAROL), answered(BOB), max_claims=max_claims, min_probability=0.5).lost_at == stage
+    )  # CAROL is the third
 
 
 def test_a_part_that_was_quoted_from_far_down_is_not_lost_by_its_rank():
@@ -400,7 +402,9 @@ def test_a_number_in_brackets_inside_a_quote_is_no_marker():
         for n, quote in enumerate(BRACKETED, start=1)
     ]
     record = ask_record(Answer("Who?", tuple(claims), (), TRACE))
-    scores = judge(question(ALICE), record, (), texts={**TEXTS, "c.txt": text}, max_claims=3).scores
+    scores = judge(
+        question(ALICE), record, (), texts={**TEXTS, "c.txt": text}, max_claims=3, min_probability=0.5
+    ).scores
     assert (scores["quotes_exact"], scores["markers_resolve"]) == (1.0, 1.0)
 
 
@@ -413,7 +417,9 @@ def test_whatever_is_quoted_the_markers_of_the_engine_resolve(quotes: list[str])
         for n, (quote, start) in enumerate(zip(quotes, starts, strict=True), start=1)
     ]
     record = ask_record(Answer("Who?", tuple(claims), (), TRACE))
-    scores = judge(question(ALICE), record, (), texts={**TEXTS, "c.txt": text}, max_claims=3).scores
+    scores = judge(
+        question(ALICE), record, (), texts={**TEXTS, "c.txt": text}, max_claims=3, min_probability=0.5
+    ).scores
     assert (scores["quotes_exact"], scores["markers_resolve"]) == (1.0, 1.0)
 
 

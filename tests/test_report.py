@@ -212,6 +212,8 @@ def comparison(*, passed: bool, **more: Any) -> dict[str, Any]:
         "baseline_code": "ffff00001111",
         "n": 5,
         "not_compared": 1,
+        "missing": 0,
+        "differs": [],
         "metrics": [
             difference("right", "right", -0.32, -0.1, "same" if passed else "drop"),
             difference("over_refusal", "over-refusal", -0.2, -0.1, "gain"),

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals import scores
+from evals.compare import compare
 from evals.gold import Place, Question
 from evals.judge import LOST_AT, Outcome
-from evals.scores import METRICS, Metric, Table, compare, figures, share, summarize
+from evals.scores import METRICS, Metric, Table, figures, share, summarize
 
 Row = dict[str, Any]
 Difference = Callable[..., dict[str, Any]]
@@ -24,7 +25,7 @@ MADE = {"on": "2026-01-02T03:04:05+00:00", "code": "abc"}
 NAMES = [metric.name for metric in METRICS]
 SEARCH = {  # as many names as the judge gives
     f"{unit}_{measure}": 0.5
-    for unit in ("passage", "sentence")
+    for unit in ("passage", "retrieved", "sentence")
     for measure in (*(f"{m}@{k}" for m in ("recall", "all") for k in (1, 3, 5, 10)), "mrr", "ndcg@10")
 }
 
