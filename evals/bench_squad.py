@@ -32,6 +32,7 @@ from evals import command
 from evals.bench_scifact import console, fail, positive, progress, read_lines
 from evals.gold import asked
 from evals.run import GoldProblems, read_summary
+from evals.variants import variants
 from rag import Rag, Settings
 from rag.errors import RagError
 from rag.ingest import OnProgress
@@ -102,6 +103,7 @@ def evaluate(
     limit: a random sample of so many questions, of the whole corpus. Raises RagError for whatever keeps all of it from
     being measured.
     """
+    variants(vary)  # a choice that there is not is told before the ingest
     entries = read_lines(Entry, file)
     sources = source_names(entries)
     with tempfile.TemporaryDirectory() as folder:

@@ -102,11 +102,12 @@ def _mean(name: str, group: Group, label: str, says: str, **more: Any) -> Metric
 
 
 def _refusals(name: str, label: str, says: str, measure: Callable[..., float], over: str, **more: Any) -> Metric:
-    """Return a metric of refusals. over: ``answerable``, ``unanswerable`` or ``refused`` questions."""
+    """Return a metric of refusals. over: the questions it is about; a failure counts as a wrong refusal."""
     marks: dict[str, Callable[[Table], Flags]] = {
         "answerable": lambda table: table.answerable,
         "unanswerable": lambda table: ~table.answerable,
-        "refused": lambda table: table.refused,
+        "refused": lambda table: table.refused | (table.failed & table.answerable),
+        "refused or unanswerable": lambda table: table.refused | table.failed | ~table.answerable,
     }
 
     def compute(table: Table, at: Indices) -> float:
@@ -143,6 +144,15 @@ def _ranking(group: Group, unit: str, what: str, *, guarded: bool = False) -> li
     ]
 
 
+def _ece(table: Table, at: Indices) -> float:
+    """Count failures apart, each as wrong as can be: among others they could make up for too little confidence."""
+    failed, confidence, right = table.failed[at], table.confidence[at], table.confident_right[at]
+    if failed.all():
+        return 1.0 if len(at) else math.nan
+    rest = ~failed
+    return float(failed.mean() + rest.mean() * metrics.ece(confidence[rest], right[rest]))
+
+
 # fmt: off
 METRICS: tuple[Metric, ...] = (
     _mean("right", "overall", "right", "answered with all expected facts and quoted evidence, or rightly refused",
@@ -166,7 +176,7 @@ METRICS: tuple[Metric, ...] = (
     _refusals("refusal_recall", "refusal recall", "unanswerable questions that are refused",
               lambda refused, answerable, _: metrics.refusal_recall(refused, answerable), "unanswerable", guarded=True),
     _refusals("refusal_f1", "refusal F1", "harmonic mean of refusal precision and recall",
-              metrics.refusal_f1, "unanswerable"),
+              metrics.refusal_f1, "refused or unanswerable"),
     _refusals("over_refusal", "over-refusal", "answerable questions that are refused, or failed",
               metrics.over_refusal, "answerable", better="lower", guarded=True),
     _confidence("auroc", "AUROC", "how well the best sentence's probability tells answerable questions",
@@ -174,7 +184,7 @@ METRICS: tuple[Metric, ...] = (
     _confidence("aurc", "AURC", "share of wrong best sentences, mean over all thresholds",
                 lambda t, at: metrics.aurc(t.confidence[at], t.confident_right[at]), better="lower", guarded=True),
     _confidence("ece", "ECE", "distance of the best sentence's probability from how often it is right",
-                lambda t, at: metrics.ece(t.confidence[at], t.confident_right[at]), better="lower", has_interval=False),
+                _ece, better="lower", has_interval=False),
     *_ranking("passages", "passage", "the passages read", guarded=True),
     *_ranking("retrieved", "retrieved", "the sentences as retrieved"),
     *_ranking("sentences", "sentence", "the sentences by probability"),

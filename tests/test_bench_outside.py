@@ -252,7 +252,8 @@ def test_the_program_prints_the_tables_of_an_evaluation(
     summary = next(squad.parent.rglob("summary.json"))
     options = ["--out", squad.parent / "sample", "--limit", 2, "--baseline", summary]
     code, out, err = program(bench_squad, squad, *options)
-    assert (code, err) == (0, "")
+    assert code == len(err.splitlines()) == 1, "a sample lacks questions of the baseline, which must not go unnoticed"
+    assert "baseline" in err
     assert "3 documents" in out, "the corpus is whole"
     assert "2 asked" in out
     for label in ("right", "refusal recall", "over-refusal", "recall@10", "ECE", "difference"):
@@ -291,6 +292,12 @@ def test_a_damaged_archive_is_told(content: bytes, tmp_path: Path):
     (tmp_path / "squad.jsonl.gz").write_bytes(content)
     with pytest.raises(RagError, match=r"squad\.jsonl\.gz: (cannot be read|is damaged)"):
         evaluate(tmp_path / "squad.jsonl.gz", out=tmp_path / "out")
+
+
+def test_a_variant_that_there_is_not_is_told_before_anything_is_read(tmp_path: Path):
+    with pytest.raises(RagError, match="--vary evidence=guess: no such evidence"):
+        evaluate(tmp_path / "nothing", out=tmp_path / "out", vary=["evidence=guess"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_id_that_comes_twice_is_told(scifact: Path):

@@ -83,9 +83,9 @@ EVERYTHING = (passage((ALICE, 0.9), (BOB, 0.8), (CAROL, 0.7), (DAVE, 0.6)), pass
 
 
 def judged(
-    asked: Question, record: Mapping[str, Any], read: Sequence[ReadPassage] = EVERYTHING, *, max_claims: int = 3
+    asked: Question, record: Mapping[str, Any], read: Sequence[ReadPassage] = EVERYTHING, **settings: Any
 ) -> Outcome:
-    return judge(asked, record, read, texts=TEXTS, max_claims=max_claims, min_probability=0.5)
+    return judge(asked, record, read, **{"texts": TEXTS, "max_claims": 3, "min_probability": 0.5} | settings)
 
 
 # -- right and wrong ---------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_a_refusal_of_what_the_documents_answer_is_wrong():
 def test_a_refusal_of_what_the_documents_do_not_answer_is_right():
     outcome = judged(question(), refused())
     assert (outcome.right, outcome.lost_at, outcome.refused) == (True, None, True)
-    assert outcome.scores == {"right": 1.0}
+    assert outcome.scores == {"right": 1.0, "failed": 0.0}
 
 
 def test_an_answer_that_the_documents_do_not_give_is_wrong_and_all_of_it_is_extra():
@@ -114,6 +114,7 @@ def test_an_answer_that_the_documents_do_not_give_is_wrong_and_all_of_it_is_extr
     assert (outcome.right, outcome.lost_at) == (False, "answer")
     assert outcome.scores == {
         "right": 0.0,
+        "failed": 0.0,
         "extra_sentences": 1.0,
         "citation_precision": 0.0,
         "quotes_exact": 1.0,
@@ -176,6 +177,40 @@ def test_ranks_are_those_of_passages_as_read_and_of_sentences_by_probability():
     assert (scores["passage_ndcg@10"], scores["sentence_ndcg@10"]) == pytest.approx((0.63093, 0.5), abs=1e-5)
 
 
+def ranked(*sentences: tuple[str, float, float]) -> ReadPassage:
+    """A passage of these sentences with their probabilities and their scores in the ranking of retrieval."""
+    read = tuple(ReadSentence(place(sentence), *numbers) for sentence, *numbers in sentences)
+    where = Place(read[0].place.source, read[0].place.start, read[-1].place.end)
+    return ReadPassage(where, max(sentence.probability for sentence in read), read)
+
+
+def test_sentences_as_retrieved_are_ranked_by_retrieval_whatever_their_probability():
+    read = [ranked((AGAIN, 0.9, 0.02)), ranked((ALICE, 0.1, 0.03), (BOB, 0.95, 0.0), (CAROL, 0.8, 0.04))]
+    scores = judged(question(ALICE), refused(), read).scores
+    assert [scores[f"retrieved_recall@{k}"] for k in (1, 3, 5, 10)] == [0.0, 1.0, 1.0, 1.0]  # CAROL, ALICE, AGAIN
+    assert [scores[f"retrieved_all@{k}"] for k in (1, 3, 5, 10)] == [0.0, 1.0, 1.0, 1.0]
+    assert (scores["retrieved_mrr"], scores["retrieved_ndcg@10"]) == pytest.approx((1 / 2, 0.63093), abs=1e-5)
+    assert scores["sentence_mrr"] == 1 / 4  # BOB, AGAIN, CAROL, ALICE
+
+
+def test_a_sentence_that_retrieval_did_not_rank_was_not_retrieved():
+    scores = judged(question(BOB), refused(), [ranked((ALICE, 0.1, 0.03), (BOB, 0.95, 0.0))]).scores
+    assert {value for name, value in scores.items() if name.startswith("retrieved_")} == {0.0}
+    assert (scores["passage_mrr"], scores["sentence_mrr"]) == (1.0, 1.0)
+
+
+def test_a_sentence_of_two_passages_is_retrieved_once():
+    read = [ranked((ALICE, 0.1, 0.04), (BOB, 0.2, 0.03)), ranked((BOB, 0.3, 0.03), (CAROL, 0.1, 0.02))]
+    assert judged(question(CAROL), refused(), read).scores["retrieved_mrr"] == pytest.approx(1 / 3)
+
+
+def test_probabilities_decide_nothing_in_the_order_of_retrieval():
+    # First in one ranking and second in the other one: equal scores are common in fusion.
+    one, other = ([ranked((ALICE, p, 0.03), (BOB, 1 - p, 0.03))] for p in (0.9, 0.1))
+    found = [judged(question(ALICE), refused(), read).scores["retrieved_mrr"] for read in (one, other)]
+    assert found[0] == found[1]
+
+
 def test_one_of_two_parts_found_is_half_of_the_recall_and_none_of_the_strict_one():
     scores = judged(question(ALICE, AGAIN), refused(), [passage((ALICE, 0.2))]).scores
     assert (scores["passage_recall@10"], scores["passage_all@10"]) == (0.5, 0.0)
@@ -184,7 +219,7 @@ def test_one_of_two_parts_found_is_half_of_the_recall_and_none_of_the_strict_one
 
 def test_scores_of_the_search_are_for_answerable_questions_only():
     names = {re.sub(r"@.*", "", name) for name in judged(question(), answered(ALICE)).scores}
-    assert names == {"right", "extra_sentences", "citation_precision", "quotes_exact", "markers_resolve"}
+    assert names == {"right", "failed", "extra_sentences", "citation_precision", "quotes_exact", "markers_resolve"}
 
 
 def test_scores_of_citations_are_for_given_answers_and_recall_for_every_answerable_question():
@@ -199,14 +234,29 @@ def test_a_failure_is_wrong_in_every_score(asked: Question, read: Sequence[ReadP
     outcome = judged(asked, FAILED, read)
     assert (outcome.failed, outcome.answered, outcome.refused, outcome.right) == (True, False, False, False)
     assert outcome.lost_at == "failed"
-    assert outcome.scores.pop("extra_sentences") == 1.0  # the one of which less is better
-    assert set(outcome.scores.values()) == {0.0}
-    assert (outcome.confidence, outcome.confident_right) == (0.0, False)
+    scores = dict(outcome.scores)
+    assert (scores.pop("failed"), scores.pop("extra_sentences")) == (1.0, 1.0)  # of these, less is better
+    assert set(scores.values()) == {0.0}
 
 
-def test_a_failure_has_every_score_that_an_answer_has():
+@pytest.mark.parametrize("read", [(), EVERYTHING], ids=["before reading", "after reading"])
+@pytest.mark.parametrize("asked", [question(ALICE), question()], ids=["answerable", "unanswerable"])
+def test_a_failure_is_as_sure_and_as_wrong_as_can_be(asked: Question, read: Sequence[ReadPassage]):
+    outcome = judged(asked, FAILED, read)
+    assert (outcome.confidence, outcome.confident_right) == (1.0, False)
+
+
+def test_a_failure_has_every_score_that_an_answer_has_but_those_of_what_was_said():
     for asked in (question(ALICE), question()):
-        assert set(judged(asked, FAILED, ()).scores) == set(judged(asked, answered(ALICE)).scores)
+        expected = set(judged(asked, answered(ALICE)).scores) - {"quotes_exact", "markers_resolve"}
+        assert set(judged(asked, FAILED, ()).scores) == expected
+
+
+@pytest.mark.parametrize("asked", [question(ALICE), question()], ids=["answerable", "unanswerable"])
+@pytest.mark.parametrize("record", [answered(ALICE), refused()], ids=["answered", "refused"])
+def test_whatever_did_not_fail_says_so(asked: Question, record: Record):
+    for read in ((), EVERYTHING):
+        assert judged(asked, record, read).scores["failed"] == 0.0
 
 
 @pytest.mark.parametrize("asked", [question(ALICE), question()], ids=["answerable", "unanswerable"])
@@ -221,6 +271,7 @@ def test_every_outcome_is_one_of_answered_refused_and_failed(asked: Question, re
 # -- the stage that lost it --------------------------------------------------------------------------------------------
 
 LATER = [passage((BOB, 0.9), (CAROL, 0.8), (DAVE, 0.7)), passage((AGAIN, 0.6))]
+UNSURE = [passage((ALICE, 0.4), (BOB, 0.3), (CAROL, 0.2), (DAVE, 0.1))]
 
 
 @pytest.mark.parametrize(
@@ -231,9 +282,12 @@ LATER = [passage((BOB, 0.9), (CAROL, 0.8), (DAVE, 0.7)), passage((AGAIN, 0.6))]
         ("retrieve", question(ALICE), refused("retrieve"), ()),
         ("retrieve", question(ALICE), refused("evidence"), LATER),
         ("retrieve", question(ALICE), answered(BOB), LATER),
-        ("refuse", question(ALICE), refused("evidence"), EVERYTHING),
         ("rank", question(AGAIN), answered(BOB), LATER),
+        ("rank", question(DAVE), refused("evidence"), UNSURE),
+        ("refuse", question(ALICE), refused("evidence"), UNSURE),
+        ("refuse", question(BOB), answered(ALICE), [passage((ALICE, 0.6), (BOB, 0.4))]),
         ("select", question(DAVE, facts=["Dave"]), answered(BOB), LATER),
+        ("select", question(ALICE), refused("evidence"), EVERYTHING),
         ("facts", question(ALICE, facts=["1848"]), answered(ALICE), EVERYTHING),
         ("answer", question(), answered(ALICE), EVERYTHING),
     ],
@@ -256,9 +310,12 @@ TWO = question(ALICE, AGAIN, facts=["1848"])  # the fact is nowhere
         ("retrieve", TWO, refused(), [passage((ALICE, 0.9))]),  # one part not read, and refused
         ("retrieve", TWO, answered(BOB), LATER),  # one part not read, the other one ranked low
         ("retrieve", TWO, answered(ALICE), EVERYTHING[:1]),  # one part not read, the other one quoted without the fact
-        ("refuse", TWO, refused(), EVERYTHING),  # one part ranked low, and refused
+        ("rank", TWO, refused(), [*UNSURE, passage((AGAIN, 0.05))]),  # one part ranked low, both below the threshold
+        ("rank", TWO, refused(), EVERYTHING),  # one part ranked low, the other one likely, and refused
         ("rank", TWO, answered(BOB), EVERYTHING),  # one part ranked low, the other one not quoted though likely
         ("rank", TWO, answered(ALICE), EVERYTHING),  # one part ranked low, the other one quoted without the fact
+        ("refuse", TWO, refused(), [passage((ALICE, 0.9)), passage((AGAIN, 0.4))]),  # the likely one was not quoted
+        ("refuse", TWO, answered(ALICE), [passage((ALICE, 0.9)), passage((AGAIN, 0.4))]),  # only this part was left out
         ("select", TWO, answered(ALICE), [passage((ALICE, 0.9)), passage((AGAIN, 0.8))]),
         ("facts", TWO, answered(ALICE, AGAIN), EVERYTHING),
     ],
@@ -270,14 +327,22 @@ def test_of_several_stages_the_first_one_is_to_blame(
 
 
 def test_the_stages_stand_in_the_order_of_the_pipeline():
-    assert list(LOST_AT) == ["failed", "question", "retrieve", "refuse", "rank", "select", "facts", "answer"]
+    assert list(LOST_AT) == ["failed", "question", "retrieve", "rank", "refuse", "select", "facts", "answer"]
 
 
 @pytest.mark.parametrize(("max_claims", "stage"), [(1, "rank"), (2, "rank"), (3, "select"), (4, "select")])
 def test_the_likeliest_sentences_are_as_many_as_an_answer_may_quote(max_claims: int, stage: str):
-    assert (
-        judged(question(CAROL), answered(BOB), max_claims=max_claims, min_probability=0.5).lost_at == stage
-    )  # CAROL is the third
+    assert judged(question(CAROL), answered(BOB), max_claims=max_claims).lost_at == stage  # CAROL is the third
+
+
+@pytest.mark.parametrize(("min_probability", "stage"), [(0.0, "select"), (0.7, "select"), (0.71, "refuse")])
+@pytest.mark.parametrize("record", [answered(BOB), refused()], ids=["answered", "refused"])
+def test_a_sentence_may_be_quoted_from_the_threshold_on(record: Record, min_probability: float, stage: str):
+    assert judged(question(CAROL), record, min_probability=min_probability).lost_at == stage  # CAROL has .7
+
+
+def test_a_part_that_was_quoted_from_below_the_threshold_is_not_lost_by_it():
+    assert judged(question(ALICE, facts=["1848"]), answered(ALICE), UNSURE).lost_at == "facts"
 
 
 def test_a_part_that_was_quoted_from_far_down_is_not_lost_by_its_rank():
@@ -402,9 +467,7 @@ def test_a_number_in_brackets_inside_a_quote_is_no_marker():
         for n, quote in enumerate(BRACKETED, start=1)
     ]
     record = ask_record(Answer("Who?", tuple(claims), (), TRACE))
-    scores = judge(
-        question(ALICE), record, (), texts={**TEXTS, "c.txt": text}, max_claims=3, min_probability=0.5
-    ).scores
+    scores = judged(question(ALICE), record, (), texts={**TEXTS, "c.txt": text}).scores
     assert (scores["quotes_exact"], scores["markers_resolve"]) == (1.0, 1.0)
 
 
@@ -417,9 +480,7 @@ def test_whatever_is_quoted_the_markers_of_the_engine_resolve(quotes: list[str])
         for n, (quote, start) in enumerate(zip(quotes, starts, strict=True), start=1)
     ]
     record = ask_record(Answer("Who?", tuple(claims), (), TRACE))
-    scores = judge(
-        question(ALICE), record, (), texts={**TEXTS, "c.txt": text}, max_claims=3, min_probability=0.5
-    ).scores
+    scores = judged(question(ALICE), record, (), texts={**TEXTS, "c.txt": text}).scores
     assert (scores["quotes_exact"], scores["markers_resolve"]) == (1.0, 1.0)
 
 

@@ -1,26 +1,25 @@
-"""Figures over many questions: worked out by hand, with intervals that hold, and a gate that opens for no drop."""
+"""Figures over many questions: worked out by hand, with intervals that hold, and never better for a failure."""
 
 import json
 import math
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evals import scores
-from evals.compare import compare
 from evals.gold import Place, Question
-from evals.judge import LOST_AT, Outcome
-from evals.scores import METRICS, Metric, Table, figures, share, summarize
+from evals.judge import LOST_AT, Outcome, judge
+from evals.scores import METRICS, Metric, Table, figures, interval, known, share, summarize
+from rag.records import error_record
 
 Row = dict[str, Any]
-Difference = Callable[..., dict[str, Any]]
 MADE = {"on": "2026-01-02T03:04:05+00:00", "code": "abc"}
 NAMES = [metric.name for metric in METRICS]
 SEARCH = {  # as many names as the judge gives
@@ -52,6 +51,7 @@ def row(n: int, **changes: Any) -> Row:
     }
     values = {
         "right": 1.0,
+        "failed": 0.0,
         "facts": 1.0,
         "token_f1": 1.0,
         "citation_recall": 1.0,
@@ -68,20 +68,16 @@ def row(n: int, **changes: Any) -> Row:
 
 def unanswerable(n: int, *, answered: bool = False, failed: bool = False, confidence: float = 0.1) -> Row:
     """An unanswerable question: refused, answered or failed."""
-    values = {"right": float(not answered and not failed)}
+    values = {"right": float(not answered and not failed), "failed": float(failed)}
     if answered or failed:
-        exact = float(answered)
-        values |= {
-            "extra_sentences": 1.0,
-            "citation_precision": 0.0,
-            "quotes_exact": exact,
-            "markers_resolve": exact,
-        }
+        values |= {"extra_sentences": 1.0, "citation_precision": 0.0}
+    if answered:
+        values |= {"quotes_exact": 1.0, "markers_resolve": 1.0}
     return row(n) | {
         "answerable": False,
         "answered": answered,
         "failed": failed,
-        "confidence": confidence,
+        "confidence": 1.0 if failed else confidence,
         "confident_right": False,
         "scores": values,
     }
@@ -89,12 +85,26 @@ def unanswerable(n: int, *, answered: bool = False, failed: bool = False, confid
 
 def refused(n: int, *, confidence: float = 0.4) -> Row:
     """An answerable question that was refused."""
-    values = {"right": 0.0, "facts": 0.0, "token_f1": 0.0, "citation_recall": 0.0, **SEARCH}
+    values = {"right": 0.0, "failed": 0.0, "facts": 0.0, "token_f1": 0.0, "citation_recall": 0.0, **SEARCH}
     return row(n) | {"answered": False, "lost_at": "refuse", "confidence": confidence, "scores": values}
 
 
-def summary(rows: Sequence[Row], **made: str) -> dict[str, Any]:
-    return {"made": {**MADE, **made}, "questions": list(rows)}
+def failed(n: int) -> Row:
+    """An answerable question that ended in an error."""
+    values = {"extra_sentences": 1.0, "citation_precision": 0.0, **dict.fromkeys(SEARCH, 0.0)}
+    return refused(n) | {
+        "failed": True,
+        "lost_at": "failed",
+        "confidence": 1.0,
+        "confident_right": False,
+        "scores": refused(n)["scores"] | {"failed": 1.0} | values,
+    }
+
+
+def failure_of(row: Row) -> Row:
+    """What the row of a question is if it ends in an error instead."""
+    n = int(row["id"][1:])
+    return failed(n) if row["answerable"] else unanswerable(n, failed=True)
 
 
 def value(name: str, rows: Sequence[Row]) -> float:
@@ -103,26 +113,14 @@ def value(name: str, rows: Sequence[Row]) -> float:
     return metric.compute(Table(rows), np.arange(len(rows)))
 
 
-@pytest.fixture
-def difference(monkeypatch: pytest.MonkeyPatch) -> Difference:
-    """What a comparison says of one metric; the others are left out to save their time."""
-
-    def difference_(name: str, new: Sequence[Row], old: Sequence[Row]) -> dict[str, Any]:
-        monkeypatch.setattr(scores, "METRICS", tuple(metric for metric in METRICS if metric.name == name))
-        (found,) = compare(summary(new), summary(old))["metrics"]
-        return found
-
-    return difference_
-
-
 MIXED = [
-    row(0, confidence=0.9),
-    row(1, confidence=0.8, right=0.0, facts=0.0, citation_precision=0.5, extra_sentences=0.5),
+    row(0, confidence=0.85),
+    row(1, confidence=0.8, right=0.0, facts=0.0, citation_precision=0.5, extra_sentences=0.5, quotes_exact=0.5),
     row(2, confidence=0.7, confident_right=False, right=0.0, citation_precision=0.0, extra_sentences=1.0),
     refused(3, confidence=0.4),
     unanswerable(4, confidence=0.3),
     unanswerable(5, answered=True, confidence=0.6),
-    unanswerable(6, failed=True, confidence=0.0),
+    unanswerable(6, failed=True),
     unanswerable(7, confidence=0.1),
 ]
 
@@ -158,21 +156,22 @@ def test_a_question_is_refused_if_it_was_neither_answered_nor_failed():
     ("name", "expected"),
     [
         ("right", 3 / 8),  # 0, and the refusals 4 and 7
+        ("failed", 1 / 8),
         ("facts", 2 / 4),
         ("extra_sentences", (0 + 0.5 + 1 + 1 + 1) / 5),  # answers 0, 1, 2 and 5, and failure 6
         ("citation_precision", (1 + 0.5 + 0 + 0 + 0) / 5),
         ("citation_recall", 3 / 4),
-        ("quotes_exact", 4 / 5),
-        ("markers_resolve", 4 / 5),
+        ("quotes_exact", 3.5 / 4),  # answers 0, 1, 2 and 5
+        ("markers_resolve", 1.0),
         ("refusal_precision", 2 / 3),  # 3, 4 and 7 are refused
         ("refusal_recall", 2 / 4),
         ("refusal_f1", 2 * (2 / 3) * (2 / 4) / (2 / 3 + 2 / 4)),
         ("over_refusal", 1 / 4),
-        ("auroc", (4 + 4 + 4 + 3) / 16),  # only .4 of 3 is below .6 of 5
-        # best first .9 right, .8 right, .7 wrong, .6 wrong, .4 right, then three wrong
-        ("aurc", (0 + 0 + 1 / 3 + 2 / 4 + 2 / 5 + 3 / 6 + 4 / 7 + 5 / 8) / 8),
-        # right ones at .9, .8, .4 lack .1, .2, .6; wrong ones have .7, .6, .3, .1 and 0 too much
-        ("ece", (0.1 + 0.2 + 0.6 + 0.7 + 0.6 + 0.3 + 0.1 + 0.0) / 8),
+        ("auroc", (3 + 3 + 3 + 2) / 16),  # failure 6 is above all, and only .4 of 3 is below .6 of 5
+        # surest first: failure 6 wrong, .85 right, .8 right, .7 wrong, .6 wrong, .4 right, then two wrong
+        ("aurc", (1 + 1 / 2 + 1 / 3 + 2 / 4 + 3 / 5 + 3 / 6 + 4 / 7 + 5 / 8) / 8),
+        # right ones at .85, .8, .4 lack .15, .2, .6; wrong ones have 1, .7, .6, .3 and .1 too much
+        ("ece", (0.15 + 0.2 + 0.6 + 1.0 + 0.7 + 0.6 + 0.3 + 0.1) / 8),
         ("passage_recall@5", 0.5),
         ("sentence_mrr", 0.5),
     ],
@@ -181,17 +180,74 @@ def test_metrics_are_those_worked_out_by_hand(name: str, expected: float):
     assert value(name, MIXED) == pytest.approx(expected)
 
 
-def failed(n: int) -> Row:
-    """An answerable question that ended in an error."""
-    return refused(n) | {"failed": True, "lost_at": "failed", "confidence": 0.0}
-
-
 def test_a_failure_is_no_refusal_and_counts_as_withholding_an_answer():
     rows = [row(0), failed(1), refused(2), row(3), unanswerable(4), unanswerable(5, failed=True)]
     assert value("over_refusal", rows) == 2 / 4  # 1 and 2
     assert value("refusal_precision", rows) == pytest.approx(1 / 3)  # 4, not 1 and 2
     assert value("refusal_recall", rows) == 1 / 2  # 4, not 5
     assert value("refusal_f1", rows) == pytest.approx(2 * (1 / 3) * (1 / 2) / (1 / 3 + 1 / 2))
+
+
+N_OF = {
+    "right": 8,
+    "failed": 8,
+    "facts": 4,  # answerable: 0 to 3
+    "token_f1": 4,
+    "extra_sentences": 5,  # answered or failed: 0, 1, 2, 5, 6
+    "citation_precision": 5,
+    "citation_recall": 4,
+    "quotes_exact": 4,  # answered: 0, 1, 2, 5
+    "markers_resolve": 4,
+    "refusal_precision": 3,  # refused: 3, 4, 7
+    "refusal_recall": 4,  # unanswerable: 4 to 7
+    "refusal_f1": 5,  # either of the two: 3 to 7
+    "over_refusal": 4,
+    "auroc": 8,
+    "aurc": 8,
+    "ece": 8,
+    **dict.fromkeys(SEARCH, 4),
+}
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=NAMES)
+def test_each_metric_is_about_as_many_questions_as_counted_by_hand(metric: Metric):
+    assert metric.over(Table(MIXED)).sum() == N_OF[metric.name]
+
+
+def test_a_figure_says_how_many_questions_it_is_about(few_resamples: None):
+    found = {figure["name"]: figure["n"] for figure in figures(MIXED)}
+    assert found == {metric.name: metric.over(Table(MIXED)).sum() for metric in METRICS}
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=NAMES)
+def test_a_question_that_a_metric_is_not_about_changes_nothing(metric: Metric):
+    rows = [*MIXED, failed(8)]
+    about = [row for row, is_in in zip(rows, metric.over(Table(rows)), strict=True) if is_in]
+    assert value(metric.name, about) == pytest.approx(value(metric.name, rows))
+
+
+# -- failures ----------------------------------------------------------------------------------------------------------
+
+
+def test_failures_here_are_what_is_judged_of_an_error():
+    texts = {"a.txt": "Alice signed.", "b.txt": "Signed: Alice."}
+    for question, row in (
+        (asked(0), failed(0)),
+        (asked(0, answerable=False, facts=(), evidence=(), quotes=()), unanswerable(0, failed=True)),
+    ):
+        judged = judge(
+            question, error_record("Broken.", question_id="q0"), (), texts=texts, max_claims=3, min_probability=0.5
+        )
+        assert judged.scores == row["scores"]
+        for name in ("answerable", "failed", "answered", "confidence", "confident_right"):
+            assert getattr(judged, name) == row[name], name
+
+
+def test_a_failure_is_never_on_the_right_side_of_a_threshold():
+    rows = [failed(0), unanswerable(1, failed=True), row(2, confidence=0.5), unanswerable(3, confidence=0.5)]
+    assert Table(rows).sureness.tolist() == [0.0, 1.0, 0.5, 0.5]
+    assert value("auroc", rows) == (0 + 0 + 0 + 0.5) / 4
+    assert value("aurc", rows) == pytest.approx((1 + 1 + 2.5 / 3 + 3 / 4) / 4)  # one of the two at .5 is right
 
 
 # -- every metric ------------------------------------------------------------------------------------------------------
@@ -205,6 +261,7 @@ TABLES = {
     "one failed to answer": [failed(0)],
     "answerable only": [row(0), row(1, confidence=0.2), refused(2)],
     "unanswerable only": [unanswerable(0), unanswerable(1, answered=True), unanswerable(2, failed=True)],
+    "one failed of three": [row(0), unanswerable(1), failed(2)],
     "one unanswerable of four": [row(0), row(1), refused(2), unanswerable(3)],  # many resamples are without it
     "all the same": [row(0), row(1), row(2)],
 }
@@ -223,10 +280,11 @@ def test_every_metric_has_a_value_in_range_or_none(rows: list[Row], few_resample
 
 
 @pytest.mark.parametrize("rows", TABLES.values(), ids=TABLES.keys())
-def test_every_table_can_be_compared_with_itself(rows: list[Row], few_resamples: None):
-    found = compare(summary(rows), summary(rows))
-    assert {figure["verdict"] for figure in found["metrics"] if figure["name"] in NAMES[:6]} == {"same"}
-    json.dumps(found, allow_nan=False)
+def test_a_metric_that_is_about_no_question_has_no_value(rows: list[Row]):
+    table = Table(rows)
+    for metric in METRICS if rows else ():
+        if not metric.over(table).any():
+            assert math.isnan(metric.compute(table, np.arange(len(rows)))), metric.name
 
 
 def test_a_metric_without_a_question_has_neither_value_nor_interval(few_resamples: None):
@@ -245,15 +303,17 @@ def test_no_metric_has_the_name_of_another():
     assert len(set(NAMES)) == len(NAMES)
 
 
-def test_what_must_be_exact_is_the_quotes_and_the_markers():
+def test_what_must_be_so_is_that_nothing_fails_and_quotes_and_markers_are_exact():
     assert {metric.name: metric.must_be for metric in METRICS if metric.must_be is not None} == {
+        "failed": 0.0,
         "quotes_exact": 1.0,
         "markers_resolve": 1.0,
     }
 
 
 def test_less_is_better_of_what_counts_errors():
-    assert {m.name for m in METRICS if m.better == "lower"} == {"extra_sentences", "over_refusal", "aurc", "ece"}
+    lower = {metric.name for metric in METRICS if metric.better == "lower"}
+    assert lower == {"failed", "extra_sentences", "over_refusal", "aurc", "ece"}
 
 
 def some_row(kind: str, confidence: float, confident_right: bool, token_f1: float) -> Row:
@@ -268,7 +328,8 @@ def some_row(kind: str, confidence: float, confident_right: bool, token_f1: floa
             return unanswerable(0, answered=True, confidence=confidence)
         case "failed to answer":
             return failed(0)
-    return unanswerable(0, failed=True)
+        case _:
+            return unanswerable(0, failed=True)
 
 
 ROWS = st.lists(
@@ -281,6 +342,36 @@ ROWS = st.lists(
     ),
     max_size=12,
 )
+
+
+ABOUT_ANSWERS = {"quotes_exact", "markers_resolve"}  # a failure says nothing; that it is one fails the gate
+
+
+@pytest.mark.parametrize("is_ece", [False, True], ids=["every other one", "ece"])
+@given(rows=ROWS.filter(bool), fails=st.integers(0, 11))
+@example(rows=[row(0, confidence=0.9), row(0, confidence=0.0)], fails=1)
+def test_no_metric_improves_where_an_outcome_turns_into_a_failure(is_ece: bool, rows: list[Row], fails: int):
+    before = Table(rows)
+    after = Table([failure_of(each) if n == fails % len(rows) else each for n, each in enumerate(rows)])
+    for metric in METRICS:
+        if metric.name in ABOUT_ANSWERS or (metric.name == "ece") != is_ece:
+            continue
+        rise = metric.compute(after, np.arange(len(rows))) - metric.compute(before, np.arange(len(rows)))
+        gained = rise if metric.better == "higher" else -rise
+        assert math.isnan(gained) or gained <= 1e-9, metric.name
+
+
+def test_a_failure_does_not_make_up_for_answers_that_were_better_than_they_seemed():
+    # Ten right ones at .9 are one too many; a wrong one at 1 in the same bin must not cancel that out.
+    rows = [*(row(n, confidence=0.9) for n in range(10)), row(10, confidence=0.5, confident_right=False)]
+    assert value("ece", rows) == pytest.approx((10 * 0.1 + 0.5) / 11)
+    assert value("ece", [*rows[:-1], failure_of(rows[-1])]) >= value("ece", rows)
+
+
+def test_a_failure_leaves_what_was_said_by_others_as_exact_as_it_was():
+    rows = [row(0, quotes_exact=0.5), row(1), unanswerable(2), failed(3), unanswerable(4, failed=True)]
+    assert (value("quotes_exact", rows), value("markers_resolve", rows)) == (0.75, 1.0)
+    assert value("failed", rows) == 2 / 5
 
 
 @given(ROWS, st.randoms())
@@ -335,6 +426,37 @@ def test_every_guarded_metric_has_an_interval(calibrated_figures: dict[str, dict
             assert calibrated_figures[metric.name]["low"] is not None, metric.name
 
 
+def test_only_the_calibration_error_has_no_interval(calibrated_figures: dict[str, dict[str, Any]]):
+    # A resample has fewer distinct questions a bin, so that chance alone makes each bin look worse than all of it is.
+    without = {name for name, figure in calibrated_figures.items() if figure["low"] is None}
+    assert without == {metric.name for metric in METRICS if not metric.has_interval} == {"ece"}
+    assert calibrated_figures["ece"]["high"] is None
+    assert calibrated_figures["ece"]["value"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_where_all_questions_fare_alike_an_interval_is_not_widened(few_resamples: None):
+    right = figures([row(n) for n in range(10)])[0]
+    assert (right["name"], right["value"], right["low"], right["high"]) == ("right", 1.0, 1.0, 1.0)
+
+
+def test_an_interval_is_of_any_statistic_of_row_numbers(few_resamples: None):
+    values = np.array([0.0, 1.0, 1.0, 0.0])
+    found = interval(4, lambda at: float(values[at].mean()))
+    assert found["value"] == 0.5
+    assert 0.0 <= found["low"] < 0.5 < found["high"] <= 1.0
+    only = interval(4, lambda at: float(values[at].mean()), only_value=True)
+    assert only == {"value": 0.5, "low": None, "high": None}
+
+
+def test_a_statistic_that_is_undefined_has_no_interval():
+    for n in (0, 4):
+        assert interval(n, lambda at: math.nan) == {"value": None, "low": None, "high": None}
+
+
+def test_a_number_is_known_to_six_places_and_nan_is_not():
+    assert (known(1 / 3), known(1), known(math.nan)) == (0.333333, 1, None)
+
+
 def test_the_interval_of_a_share_is_near_the_one_of_the_normal_approximation():
     rows = [row(n, right=float(n < 80)) for n in range(100)]
     right = next(figure for figure in figures(rows) if figure["name"] == "right")
@@ -377,182 +499,6 @@ def test_a_share_of_nothing_is_unknown():
 def test_a_share_is_in_its_interval(counts: tuple[int, int]):
     found = share(*counts)
     assert 0.0 <= found["low"] <= found["value"] <= found["high"] <= 1.0
-
-
-# -- comparison --------------------------------------------------------------------------------------------------------
-
-
-def test_a_run_does_not_differ_from_itself_after_a_round_trip_through_a_file(few_resamples: None):
-    rows = calibrated()
-    found = compare(summary(rows), json.loads(json.dumps(summary(rows))))
-    assert found["passed"] is True
-    assert (found["n"], found["not_compared"]) == (120, 0)
-    assert (found["baseline_on"], found["baseline_code"]) == (MADE["on"], "abc")
-    for figure in found["metrics"]:
-        assert (figure["difference"], figure["low"], figure["high"]) == (0.0, 0.0, 0.0), figure["name"]
-        assert figure["verdict"] == "same"
-        assert figure["old"] == figure["new"] is not None
-
-
-@pytest.mark.parametrize("metric", [m for m in METRICS if m.guarded], ids=lambda metric: metric.name)
-def test_a_clear_drop_of_any_guarded_metric_fails(metric: Metric, few_resamples: None):
-    old = [*(row(n, confidence=0.9) for n in range(30)), *(unanswerable(30 + n) for n in range(30))]
-    new = [
-        *(refused(n) if metric.name == "over_refusal" else row(n, **worse(metric)) for n in range(30)),
-        *(unanswerable(30 + n, answered=metric.name == "refusal_recall") for n in range(30)),
-    ]
-    found = compare(summary(new), summary(old))
-    dropped = {figure["name"] for figure in found["metrics"] if figure["verdict"] == "drop"}
-    assert metric.name in dropped
-    assert found["passed"] is False
-    back = compare(summary(old), summary(new))
-    assert metric.name in {figure["name"] for figure in back["metrics"] if figure["verdict"] == "gain"}
-    assert back["passed"] is True
-
-
-def worse(metric: Metric) -> dict[str, Any]:
-    if metric.name in {"over_refusal", "refusal_recall"}:
-        return {}  # what was asked fares worse, not a score
-    return {"confident_right": False} if metric.name == "aurc" else {metric.name: 0.0}
-
-
-def test_what_is_lower_the_better_drops_when_it_rises(difference: Difference):
-    old = [row(n) for n in range(20)]
-    new = [refused(n) if n < 8 else row(n) for n in range(20)]
-    found = difference("over_refusal", new, old)
-    assert (found["old"], found["new"], found["difference"], found["verdict"]) == (0.0, 0.4, 0.4, "drop")
-    assert difference("over_refusal", old, new)["verdict"] == "gain"
-
-
-def test_a_metric_that_is_not_guarded_may_drop(few_resamples: None):
-    old, new = [row(n) for n in range(20)], [row(n, token_f1=0.1) for n in range(20)]
-    found = compare(summary(new), summary(old))
-    assert {figure["name"]: figure["verdict"] for figure in found["metrics"]}["token_f1"] == "drop"
-    assert found["passed"] is True
-
-
-@pytest.mark.parametrize(("n_worse", "verdict"), [(3, "same"), (4, "drop")])
-def test_a_drop_counts_from_where_a_resample_rarely_misses_it(difference: Difference, n_worse: int, verdict: str):
-    # A resample of 20 misses 3 questions in (17/20)^20 = 3.9 % of cases and 4 in (16/20)^20 = 1.2 %; 2.5 % may.
-    old, new = [row(n) for n in range(20)], [row(n, right=float(n >= n_worse)) for n in range(20)]
-    assert difference("right", new, old)["verdict"] == verdict
-
-
-def test_differences_are_paired(difference: Difference, few_resamples: None):
-    spread = [n / 40 for n in range(40)]  # from 0 to .975: each run's own interval is some .18 wide
-    old = [row(n, citation_recall=v) for n, v in enumerate(spread)]
-    new = [row(n, citation_recall=v + 0.02) for n, v in enumerate(spread)]
-    one, other = (
-        next(figure for figure in figures(rows) if figure["name"] == "citation_recall") for rows in (old, new)
-    )
-    assert other["low"] < one["high"]  # unpaired, nobody could tell
-    found = difference("citation_recall", new, old)
-    assert (found["difference"], found["low"], found["high"], found["verdict"]) == (0.02, 0.02, 0.02, "gain")
-    assert difference("citation_recall", old, new)["verdict"] == "drop"
-
-
-def test_questions_are_paired_by_id_whatever_their_order(difference: Difference):
-    old = [row(n, citation_recall=n / 10) for n in range(10)]
-    found = difference("citation_recall", old[::-1], old)
-    assert (found["difference"], found["low"], found["high"]) == (0.0, 0.0, 0.0)
-
-
-@pytest.mark.parametrize("name", ["quotes_exact", "markers_resolve"])
-def test_what_must_be_exact_fails_at_99_of_100_whatever_the_baseline(name: str, few_resamples: None):
-    rows = [row(n, **{name: float(n > 0)}) for n in range(100)]
-    for old in (rows, [row(n) for n in range(100)]):
-        found = compare(summary(rows), summary(old))
-        figure = next(figure for figure in found["metrics"] if figure["name"] == name)
-        assert (figure["new"], figure["verdict"], figure["guarded"], found["passed"]) == (0.99, "drop", True, False)
-
-
-@pytest.mark.parametrize("name", ["quotes_exact", "markers_resolve"])
-def test_what_must_be_exact_passes_where_the_baseline_was_not(name: str, few_resamples: None):
-    old, new = [row(n, **{name: 0.5}) for n in range(9)], [row(n) for n in range(9)]
-    assert compare(summary(new), summary(old))["passed"] is True
-
-
-def test_what_must_be_exact_passes_where_nothing_was_answered(difference: Difference):
-    rows = [unanswerable(n) for n in range(9)]
-    found = difference("quotes_exact", rows, rows)
-    assert (found["old"], found["new"], found["verdict"]) == (None, None, "same")
-
-
-@pytest.mark.parametrize("name", ["quotes_exact", "markers_resolve"])
-def test_what_must_be_exact_must_be_so_for_questions_that_the_baseline_lacks(name: str, few_resamples: None):
-    old = [row(n) for n in range(9)]
-    for new in ([*old, row(9, **{name: 0.0})], [*old[:8], row(8, asked="other", **{name: 0.0})]):
-        found = compare(summary(new), summary(old))
-        assert found["passed"] is False
-        figure = next(figure for figure in found["metrics"] if figure["name"] == name)
-        assert figure["verdict"] == "drop"
-        assert figure["new"] == pytest.approx(1 - 1 / len(new), abs=1e-6)  # what is shown is what dropped
-
-
-def test_only_questions_that_both_runs_asked_are_compared(few_resamples: None):
-    old = [row(n) for n in range(6)]
-    new = [row(n, right=float(n < 6)) for n in range(2, 9)]  # 2 to 5 are in both
-    found = compare(summary(new), summary(old))
-    assert (found["n"], found["not_compared"]) == (4, 2 + 3)
-    right = next(figure for figure in found["metrics"] if figure["name"] == "right")
-    assert (right["old"], right["new"], right["verdict"]) == (1.0, 1.0, "same")
-
-
-def test_a_question_whose_gold_has_changed_is_not_compared(few_resamples: None):
-    old = [row(n) for n in range(6)]
-    new = [*old[:4], row(4, asked="other", right=0.0), row(5, asked="another", right=0.0)]
-    found = compare(summary(new), summary(old))
-    assert (found["n"], found["not_compared"], found["passed"]) == (4, 2, True)
-    assert next(figure for figure in found["metrics"] if figure["name"] == "right")["new"] == 1.0
-
-
-def test_a_comparison_of_nothing_does_not_pass():
-    found = compare(summary([row(0), row(1)]), summary([row(2), row(3)]))
-    assert (found["n"], found["not_compared"]) == (0, 4)
-    assert {(figure["old"], figure["difference"]) for figure in found["metrics"]} == {(None, None)}
-    assert found["passed"] is False
-
-
-def test_one_question_in_common_is_no_evidence_of_a_drop(difference: Difference):
-    found = difference("right", [row(0, right=0.0)], [row(0)])
-    assert (found["difference"], found["low"], found["high"], found["verdict"]) == (-1.0, None, None, "same")
-
-
-def test_a_score_that_an_earlier_run_did_not_have_is_not_compared(difference: Difference):
-    new, old = [row(n) for n in range(5)], [row(n) for n in range(5)]
-    for each in old:
-        del each["scores"]["passage_ndcg@10"]
-    found = difference("passage_ndcg@10", new, old)
-    assert (found["old"], found["new"], found["difference"], found["verdict"]) == (None, 0.5, None, "same")
-
-
-def test_a_run_that_refuses_everything_does_not_pass(few_resamples: None):
-    old = [*(row(n) for n in range(20)), *(unanswerable(20 + n) for n in range(10))]
-    new = [*(refused(n) for n in range(20)), *(unanswerable(20 + n) for n in range(10))]
-    found = compare(summary(new), summary(old))
-    assert found["passed"] is False
-    assert {f["name"] for f in found["metrics"] if f["guarded"] and f["verdict"] == "drop"} >= {"right", "over_refusal"}
-
-
-def test_a_run_that_answers_everything_does_not_pass(few_resamples: None):
-    old = [*(row(n) for n in range(20)), *(unanswerable(20 + n) for n in range(10))]
-    new = [*(row(n) for n in range(20)), *(unanswerable(20 + n, answered=True) for n in range(10))]
-    found = compare(summary(new), summary(old))
-    assert found["passed"] is False
-    dropped = {f["name"] for f in found["metrics"] if f["guarded"] and f["verdict"] == "drop"}
-    assert dropped >= {"right", "refusal_recall"}
-
-
-@settings(max_examples=25)
-@given(ROWS, ROWS)
-def test_any_two_runs_can_be_compared(few_resamples: None, one: list[Row], other: list[Row]):
-    new, old = ([each | {"id": f"q{n}"} for n, each in enumerate(rows)] for rows in (one, other))
-    found = compare(summary(new), summary(old))
-    json.dumps(found, allow_nan=False)
-    assert found["n"] == min(len(new), len(old))
-    for figure in found["metrics"]:
-        is_worse = figure["verdict"] == "drop"
-        assert not (found["passed"] and is_worse and figure["guarded"])
 
 
 # -- the summary -------------------------------------------------------------------------------------------------------
@@ -599,7 +545,7 @@ OUTCOMES = [
             timings_ms={"retrieve": 30.0}),
     outcome(3, right=True, answerable=False, answered=False, confidence=0.25, confident_right=False,
             kind="off-topic", scores={"right": 1.0}, timings_ms={}),
-    outcome(4, **WRONG, lost_at="failed", failed=True, answered=False, confidence=0.0, confident_right=False,
+    outcome(4, **WRONG, lost_at="failed", failed=True, answered=False, confidence=1.0, confident_right=False,
             kind="list", timings_ms={}),
     outcome(5, **WRONG, lost_at="rank", split="test", timings_ms={"retrieve": 40.0, "answer": 8.0}),
 ]  # fmt: skip
@@ -637,11 +583,21 @@ def test_a_summary_says_what_was_made_and_is_not_compared_yet(summarized: dict[s
 
 def test_kinds_fare_as_counted_by_hand_in_the_order_of_the_gold(summarized: dict[str, Any]):
     fact, listed, off_topic = summarized["kinds"]
-    assert fact == {"kind": "fact", "n": 3, "right": share(1, 3), "refused": 0.0, "lost": {"rank": 2}}
-    # one of two was refused, the other one failed
-    expected = {"kind": "list", "n": 2, "right": share(0, 2), "refused": 0.5, "lost": {"refuse": 1, "failed": 1}}
-    assert listed == expected
-    assert off_topic == {"kind": "off-topic", "n": 1, "right": share(1, 1), "refused": 1.0, "lost": {}}
+    means = {"right": pytest.approx(1 / 3, abs=1e-6), "facts": pytest.approx(1 / 3, abs=1e-6)}
+    assert fact == {
+        "kind": "fact", "n": 3, "right": share(1, 3), "refused": 0.0, "lost": {"rank": 2}, "scores": means
+    }  # fmt: skip
+    assert listed == {
+        "kind": "list",
+        "n": 2,
+        "right": share(0, 2),
+        "refused": 0.5,  # the other one failed
+        "lost": {"refuse": 1, "failed": 1},
+        "scores": {"right": 0.0, "facts": 0.0},
+    }
+    assert off_topic == {
+        "kind": "off-topic", "n": 1, "right": share(1, 1), "refused": 1.0, "lost": {}, "scores": {"right": 1.0}
+    }  # fmt: skip
 
 
 def test_splits_fare_as_counted_by_hand(summarized: dict[str, Any]):
@@ -650,16 +606,33 @@ def test_splits_fare_as_counted_by_hand(summarized: dict[str, Any]):
     assert dev["lost"] == {"rank": 1, "failed": 1}
     assert (test["split"], test["n"], test["right"]["value"], test["refused"]) == ("test", 2, 0.0, 0.5)
     assert test["lost"] == {"refuse": 1, "rank": 1}
+    # the unanswerable one of dev has no facts
+    assert dev["scores"] == {"right": 0.5, "facts": pytest.approx(1 / 3, abs=1e-6)}
+    assert test["scores"] == {"right": 0.0, "facts": 0.0}
 
 
 def test_stages_that_lost_answers_stand_in_the_order_of_the_pipeline(summarized: dict[str, Any]):
-    assert list(summarized["lost"].items()) == [("failed", 1), ("refuse", 1), ("rank", 2)]
+    assert list(summarized["lost"].items()) == [("failed", 1), ("rank", 2), ("refuse", 1)]
     assert sum(summarized["lost"].values()) == sum(not each.right for each in OUTCOMES)
     assert set(summarized["lost"]) <= set(LOST_AT)
 
 
-def test_the_operating_point_is_the_share_answered_and_the_share_of_these_that_is_wrong(summarized: dict[str, Any]):
-    assert summarized["operating_point"] == {"coverage": 0.5, "risk": pytest.approx(2 / 3, abs=1e-6)}
+def test_the_operating_point_is_the_share_answered_and_of_these_with_a_wrong_likeliest_sentence(
+    summarized: dict[str, Any],
+):
+    # 0, 1 and 5 are answered; 1 and 5 are wrong, but of these only the likeliest sentence of 1
+    assert summarized["operating_point"] == {"coverage": 0.5, "risk": pytest.approx(1 / 3, abs=1e-6)}
+
+
+def test_the_operating_point_lies_on_the_curve_of_risk_where_the_surest_are_answered(few_resamples: None):
+    rights = [True, False, True, True, False]
+    outcomes = [
+        outcome(n, answered=n < 3, confidence=0.9 - n / 10, confident_right=right, right=False, lost_at="facts")
+        for n, right in enumerate(rights)
+    ]
+    found = summarize(MADE, [asked(n) for n in range(5)], outcomes)
+    at = found["risk_coverage"]["coverage"].index(found["operating_point"]["coverage"])
+    assert found["operating_point"]["risk"] == found["risk_coverage"]["risk"][at] == pytest.approx(1 / 3, abs=1e-6)
 
 
 def test_cost_is_over_the_questions_that_reached_a_stage(summarized: dict[str, Any]):
@@ -675,18 +648,18 @@ def test_cost_is_over_the_questions_that_reached_a_stage(summarized: dict[str, A
 def test_the_curve_of_risk_goes_from_the_surest_question_to_all(summarized: dict[str, Any]):
     curve = summarized["risk_coverage"]
     assert curve["coverage"] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1], abs=1e-6)
-    # three at .875 of which one is wrong, wrong at .25, right at .125, wrong at 0
-    expected = [1 / 3, 1 / 3, 1 / 3, 2 / 4, 2 / 5, 3 / 6]
+    # the failure, three at .875 of which one is wrong, wrong at .25, right at .125
+    expected = [1, (1 + 1 / 3) / 2, (1 + 2 / 3) / 3, 2 / 4, 3 / 5, 3 / 6]
     assert curve["risk"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_reliability_is_that_of_the_likeliest_sentences(summarized: dict[str, Any]):
     bins = [(b["low"], b["high"], b["n"], b["probability"], b["right"]) for b in summarized["reliability"]]
     assert bins == [
-        (0.0, 0.1, 1, 0.0, 0.0),
         (0.1, 0.2, 1, 0.125, 1.0),
         (0.2, 0.3, 1, 0.25, 0.0),
         (0.8, 0.9, 3, 0.875, pytest.approx(2 / 3)),
+        (0.9, 1.0, 1, 1.0, 0.0),
     ]
 
 
@@ -705,8 +678,6 @@ def test_rows_hold_what_a_comparison_needs(summarized: dict[str, Any]):
         "scores": {"right": 1.0, "facts": 1.0},
     }
     assert [each["id"] for each in summarized["questions"]] == ["q0", "q1", "q2", "q3", "q4", "q5"]
-    found = compare(summarized, json.loads(json.dumps(summarized)))
-    assert (found["n"], found["not_compared"]) == (6, 0)
 
 
 def test_figures_of_a_summary_are_those_of_its_rows(summarized: dict[str, Any]):

@@ -49,9 +49,23 @@ def test_each_value_of_a_choice_is_a_variant_in_the_order_given():
 
 
 def test_a_setting_that_shapes_no_index_is_a_choice():
-    assert variants(["min_probability=0.5,0.7"]) == [
-        Variant(settings={"min_probability": "0.5"}),
+    assert variants(["min_probability=0.6,0.7"]) == [
+        Variant(settings={"min_probability": "0.6"}),
         Variant(settings={"min_probability": "0.7"}),
+    ]
+
+
+@pytest.mark.parametrize("text", ["min_probability=0.5", "min_probability=.50", "max_claims=3", "retrieval=fused"])
+def test_a_choice_of_the_default_is_the_default(text: str):
+    assert variants([text]) == [Variant()]
+
+
+def test_of_several_settings_only_those_at_their_default_go_unnamed():
+    assert written("min_probability=0.5,0.7", "max_claims=3,1") == [
+        "retrieval=fused, evidence=baseline",
+        "retrieval=fused, evidence=baseline, max_claims=1",
+        "retrieval=fused, evidence=baseline, min_probability=0.7",
+        "retrieval=fused, evidence=baseline, min_probability=0.7, max_claims=1",
     ]
 
 
@@ -81,8 +95,10 @@ def test_there_is_a_variant_for_each_combination(retrievals: list[str], models: 
         f"evidence={','.join(models)}",
         f"max_claims={','.join(map(str, claims))}",
     ]
-    found = [(v.retrieval, v.evidence, int(v.settings["max_claims"])) for v in variants(asked_for)]
+    default = Settings().max_claims
+    found = [(v.retrieval, v.evidence, int(v.settings.get("max_claims", default))) for v in variants(asked_for)]
     assert found == list(itertools.product(retrievals, models, claims))
+    assert len({variant.folder for variant in variants(asked_for)}) == len(found)
 
 
 def test_white_space_around_names_and_values_is_not_theirs():
@@ -235,6 +251,17 @@ def test_a_variant_opens_an_engine_with_its_settings(index_dir: Path):
     rag = variant.open(index_dir, evidence=variant.model(), encoder=HashingEncoder())
     assert (rag.settings.min_probability, rag.settings.max_claims, rag.settings.index_dir) == (0.75, 1, index_dir)
     assert rag.settings == Settings(index_dir=index_dir, min_probability=0.75, max_claims=1)
+    rag.close()
+
+
+@pytest.mark.parametrize("claims", [1, 3])
+def test_a_variant_opens_with_what_it_was_asked_for_whatever_the_environment_says(
+    index_dir: Path, monkeypatch: pytest.MonkeyPatch, claims: int
+):
+    monkeypatch.setenv("RAG_MAX_CLAIMS", "1")
+    (variant,) = variants([f"max_claims={claims}"])
+    rag = variant.open(index_dir, evidence=variant.model(), encoder=HashingEncoder())
+    assert rag.settings.max_claims == claims
     rag.close()
 
 
