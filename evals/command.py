@@ -61,6 +61,7 @@ def run(
                 index_dir=index_dir,
                 out=out / folder,
                 variant=variant,
+                split=split,
                 baseline=baseline or next(iter(summaries), None),
                 on_progress=on_progress,
             )

@@ -21,14 +21,15 @@ def compare(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str
 
     A guarded metric drops if it is worse by MIN_DROP or more and the whole 95 % interval of its difference is on the
     worse side, or if it has no value any more; one that must have a value drops if it has another, also over questions
-    that the earlier run did not ask. ``missing``: questions of the baseline, of the splits that were asked, that are
+    that the earlier run did not ask. ``missing``: questions of the baseline, of the split that was asked, that are
     gone or have other gold. ``differs``: settings and documents that are not as they were. ``passed``: something was
     compared, nothing is missing and nothing dropped.
     """
     rows, earlier = summary["questions"], baseline["questions"]
     before = {row["id"]: row for row in earlier}
     shared = [row for row in rows if before.get(row["id"], {}).get("asked") == row["asked"]]
-    missing = {row["id"] for row in earlier if row["split"] in {r["split"] for r in rows}} - {r["id"] for r in shared}
+    split = summary["made"].get("split", "all")
+    missing = {row["id"] for row in earlier if split in {"all", row["split"]}} - {row["id"] for row in shared}
     new, old = Table(shared), Table([before[row["id"]] for row in shared])
     compared = [_difference(metric, new, old, everything=Table(rows)) for metric in METRICS]
     dropped = any(found["guarded"] and found["verdict"] == "drop" for found in compared)
@@ -78,7 +79,8 @@ def _verdict(metric: Metric, was: float, now: float, found: Mapping[str, float |
     if metric.must_be is not None and not math.isnan(now):
         return "same" if now == metric.must_be else "drop"
     if math.isnan(was) or math.isnan(now):
-        return "drop" if math.isnan(now) and not math.isnan(was) else "none"
+        is_guarded = metric.guarded or metric.must_be is not None
+        return "drop" if is_guarded and math.isnan(now) and not math.isnan(was) else "none"
     value, low, high = found["value"], found["low"], found["high"]
     if value is None or low is None or high is None or low <= 0 <= high or abs(value) < MIN_DROP:
         return "same"

@@ -110,8 +110,9 @@ def judge(
     if question.answerable:
         scores |= {"facts": facts, "token_f1": _token_f1(said, question, texts)}
         scores |= _retrieval_scores("passage", [passage.place for passage in read], question.evidence)
-        retrieved = sorted((s for s in ranked if s.retrieved), key=lambda sentence: -sentence.retrieved)
-        scores |= _retrieval_scores("retrieved", [sentence.place for sentence in retrieved], question.evidence)
+        retrieved = {s.place: s.retrieved for passage in read for s in passage.sentences if s.retrieved}
+        as_retrieved = sorted(retrieved, key=lambda place: -retrieved[place])  # ties in reading order
+        scores |= _retrieval_scores("retrieved", as_retrieved, question.evidence)
         scores |= _retrieval_scores("sentence", [sentence.place for sentence in ranked], question.evidence)
         scores["citation_recall"] = metrics.citation_recall(cited, question.evidence)
     if answered:

@@ -78,13 +78,15 @@ def evaluate(
     index_dir: Path,
     out: Path,
     variant: Variant,
+    split: str = "all",
     baseline: Mapping[str, Any] | None = None,
     encoder: Encoder | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> dict[str, Any]:
     """Ask all questions of an index, write the files above, and return the summary.
 
-    gold: the file that the questions come from, for naming it. baseline: an earlier summary to compare with.
+    gold and split: the file and the part of it that the questions come from, for naming them. baseline: an earlier
+    summary to compare with.
     Raises GoldProblems before anything is asked if the questions do not fit the documents of the index.
     """
     started = time.monotonic()
@@ -95,7 +97,7 @@ def evaluate(
         if found := problems(questions, texts.get):
             raise GoldProblems(gold, found)
         models = {"encoder": encoder.name if encoder else rag.settings.encoder, "evidence": recorder.name}
-        made = {**_made(rag, gold, texts), "models": models, "variant": str(variant)}
+        made = {**_made(rag, gold, texts), "models": models, "variant": str(variant), "split": split}
         rag.warm_up()  # loading is no part of the first question's time
         with _own(out):
             journal = _ask(questions, rag, recorder, out=out, made=made, on_progress=on_progress)

@@ -317,15 +317,22 @@ def test_questions_may_be_added(few_resamples: None):
 
 def test_questions_of_a_split_that_was_not_asked_are_not_missing(few_resamples: None):
     dev, test = [row(n) for n in range(4)], [row(4 + n, split="test") for n in range(3)]
-    found = compare(summary(dev), summary([*dev, *test]))
+    found = compare(summary(dev, split="dev"), summary([*dev, *test]))
     assert (found["n"], found["not_compared"], found["missing"], found["passed"]) == (4, 3, 0, True)
+
+
+def test_a_split_that_is_gone_from_the_gold_is_missing(few_resamples: None):
+    dev, test = [row(n) for n in range(4)], [row(4 + n, split="test") for n in range(3)]
+    assert compare(summary(dev), summary([*dev, *test]))["missing"] == 3
     found = compare(summary([*dev, *test[:2]]), summary([*dev, *test]))
     assert (found["n"], found["not_compared"], found["missing"], found["passed"]) == (6, 1, 1, False)
 
 
 def test_a_question_that_moved_to_a_split_that_was_not_asked_is_missing(few_resamples: None):
     baseline = summary_of([asked(0), asked(1), asked(2, split="test")])
-    assert compare(summary_of([asked(0)]), baseline)["missing"] == 1  # q1 is of the test split now
+    only_dev = summary_of([asked(0)])
+    only_dev["made"]["split"] = "dev"
+    assert compare(only_dev, baseline)["missing"] == 1  # q1 is of the test split now
     found = compare(summary_of([asked(0), asked(1, split="test"), asked(2, split="test")]), baseline)
     assert (found["n"], found["missing"], found["passed"]) == (3, 0, True)
 
@@ -356,7 +363,7 @@ def test_a_run_of_nothing_does_not_pass(old: list[Row]):
 
 
 def test_questions_of_other_splits_only_are_a_comparison_of_nothing():
-    found = compare(summary([row(0)]), summary([row(1, split="test")]))
+    found = compare(summary([row(0)], split="dev"), summary([row(1, split="test")]))
     assert (found["n"], found["missing"], found["passed"]) == (0, 0, False)
 
 
@@ -475,7 +482,7 @@ def test_any_two_runs_can_be_compared(few_resamples: None, one: list[Row], other
     found = compare(summary(new), summary(old))
     json.dumps(found, allow_nan=False)
     assert found["n"] == min(len(new), len(old))
-    assert found["missing"] == max(0, len(old) - len(new)) * bool(new)
+    assert found["missing"] == max(0, len(old) - len(new))
     dropped = [figure for figure in found["metrics"] if figure["guarded"] and figure["verdict"] == "drop"]
     assert found["passed"] is (found["n"] > 0 and not found["missing"] and not dropped)
     for figure in found["metrics"]:
