@@ -1,0 +1,232 @@
+"""Make the examples that the reader is trained on.
+
+    python -m evals.train.make_examples READING_FOLDER OUT_FOLDER [--seed 1] [--lexical]
+
+Passages for which a question was not asked are searched as the product searches, dense and BM25 fused, over all
+training passages together. Writes train.jsonl.gz and dev.jsonl.gz (articles held out by name), and made.json: hashes of
+the files read, counts of what was made, the held-out articles.
+"""
+
+import argparse
+import gzip
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import bm25s
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+from evals.train import corrupt
+from evals.train.corrupt import Example, Rule
+from evals.train.reading import Paragraph, Question, hashes, is_held_out, load
+from rag.encode import bundled_folder
+from rag.retrieve import fuse
+from rag.words import STOPWORDS, words
+
+SHARES = {  # of the questions of each file
+    "squad2_tune": 1.0,
+    "squad11_extra": 1.0,
+    "squadshifts_new_wiki": 1.0,
+    "squadshifts_reddit": 0.25,
+    "squadshifts_amazon_reviews": 0.25,
+    "nq_oracle": 1.0,
+    "policyqa_dev": 0.4,
+}
+MAX_CHARS = 950  # of a passage: about 200 tokens, as in the product
+MINED = 8  # passages found a question
+ORDERS = 0.015  # of the passages searched: the question becomes an instruction
+ADVERSARIAL_TIMES = 3  # how often a question that is unanswerable on purpose stands in an epoch
+NEGATIVES: tuple[tuple[float, Rule | None], ...] = (  # None: a passage that the search found
+    (0.46, None),
+    (0.14, corrupt.removed),
+    (0.18, corrupt.question_swapped),
+    (0.12, corrupt.passage_swapped),
+    (0.06, corrupt.opposite),
+    (0.04, corrupt.asked_otherwise),
+)
+
+
+def main() -> None:
+    """Read, search, make, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lexical", action="store_true", help="search by BM25 alone: minutes less")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(arguments.seed)  # noqa: S311 - nothing secret
+    questions = load(arguments.data)
+    parts: dict[str, list[Question]] = {"train": [], "dev": []}
+    for question in questions:
+        held_out = is_held_out(question.paragraph.source, question.paragraph.title)
+        parts["dev" if held_out else "train"].append(question)
+    kept = {part: [q for q in chosen if rng.random() < SHARES[q.paragraph.source]] for part, chosen in parts.items()}
+    counts = {}
+    for part, chosen in kept.items():
+        print(part, len(chosen), "questions", flush=True)
+        mined = search(chosen, dense=not arguments.lexical)
+        examples = list(make(chosen, mined, rng) if part == "train" else natural(chosen, mined))
+        if part == "train":
+            rng.shuffle(examples)
+        with gzip.open(arguments.out / f"{part}.jsonl.gz", "wt", encoding="utf-8") as lines:
+            for source, title, example in examples:
+                row = {"source": source, "title": title, **asdict(example)}
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+        counts[part] = dict(Counter(f"{'+' if e.gold else '-'} {e.kind}" for _, _, e in examples).most_common())
+        print(part, len(examples), counts[part], flush=True)
+    made = {
+        "seed": arguments.seed,
+        "files": hashes(arguments.data),
+        "held_out": sorted({f"{q.paragraph.source}/{q.paragraph.title}" for q in parts["dev"]}),
+        "made": counts,
+    }
+    (arguments.out / "made.json").write_text(json.dumps(made, indent=1), encoding="utf-8")
+
+
+def search(questions: Sequence[Question], *, dense: bool) -> list[list[Paragraph]]:
+    """Return, for each question, other passages that the search finds and that do not hold its answer, best first."""
+    paragraphs = list(dict.fromkeys(q.paragraph for q in questions))
+    texts = [p.text for p in paragraphs]
+    asked = [q.text for q in questions]
+    vectors = (_encode(texts), _encode(asked)) if dense else None
+    index = bm25s.BM25(k1=1.2, b=0.75)
+    index.index([_stems(t) for t in texts], show_progress=False)
+    lexical, _ = index.retrieve([_stems(t) for t in asked], k=2 * MINED, show_progress=False)
+    found = []
+    for i, question in enumerate(questions):
+        rankings = [lexical[i]]
+        if vectors is not None:
+            scores = vectors[0] @ vectors[1][i]
+            nearest = np.argpartition(-scores, 2 * MINED)[: 2 * MINED]
+            rankings.append(nearest[np.argsort(-scores[nearest])])
+        fused = fuse([[str(n) for n in ranking] for ranking in rankings], top_k=3 * MINED)
+        near = [paragraphs[int(n)] for n, _ in fused]
+        answers = [a.cut(question.paragraph.text).casefold().strip(" .,") for a in question.answers]
+        other = [p for p in near if p != question.paragraph and not any(a in p.text.casefold() for a in answers)]
+        found.append(other[:MINED])
+    return found
+
+
+def make(
+    questions: Sequence[Question], mined: Sequence[Sequence[Paragraph]], rng: random.Random
+) -> Iterator[tuple[str, str, Example]]:
+    """Yield the training examples of an epoch: each question with its passage, and one that does not answer."""
+    articles: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for paragraph in dict.fromkeys(q.paragraph for q in questions):
+        articles[paragraph.source, paragraph.title].append(paragraph.text)
+    names = {title: corrupt.names_of(texts) for title, texts in articles.items()}
+    for question, near in zip(questions, mined, strict=True):
+        place = (question.paragraph.source, question.paragraph.title)
+        for example in _examples(question, near, names[place], rng):
+            yield *place, corrupt.noisy(example, rng)
+
+
+def _examples(
+    question: Question, near: Sequence[Paragraph], names: Sequence[str], rng: random.Random
+) -> Iterator[Example]:
+    if not question.answers:
+        for _ in range(ADVERSARIAL_TIMES):
+            yield window(question, rng)
+        return
+    for _ in range(2 if question.paragraph.source == "squad2_tune" else 1):
+        yield _answerable(window(question, rng), names, rng)
+    rule = rng.choices([rule for _, rule in NEGATIVES], [share for share, _ in NEGATIVES])[0]
+    bad = rule(window(question, rng), names, rng) if rule else None
+    if bad is None and near:
+        paragraph = near[min(int(rng.expovariate(0.5)), len(near) - 1)]
+        bad = window(Question(question.id, question.text, paragraph, ()), rng, kind="searched")
+        if rng.random() < ORDERS:
+            bad = corrupt.order(bad, rng)
+    if bad is not None:
+        yield bad
+
+
+def _answerable(example: Example, names: Sequence[str], rng: random.Random) -> Example:
+    chance, changed = rng.random(), None
+    if chance < 0.14:
+        changed = corrupt.both_swapped(example, names, rng)
+    elif chance < 0.26:
+        changed = corrupt.yes_no(example, names, rng)
+    return changed or example
+
+
+def natural(questions: Sequence[Question], mined: Sequence[Sequence[Paragraph]]) -> Iterator[tuple[str, str, Example]]:
+    """Yield the development examples: each question with its passage, and with the best that does not answer it."""
+    for question, near in zip(questions, mined, strict=True):
+        place = (question.paragraph.source, question.paragraph.title)
+        yield *place, window(question, None)
+        if question.answers and near:
+            yield *place, window(Question(question.id, question.text, near[0], ()), None, kind="searched")
+
+
+def window(question: Question, rng: random.Random | None, *, kind: str = "") -> Example:
+    """Return the question with sentences around the one that matters; the whole paragraph half of the time.
+
+    rng: None for as much as fits into a passage.
+    """
+    paragraph = question.paragraph
+    texts = [span.cut(paragraph.text) for span in paragraph.sentences]
+    centre = question.gold[0] if question.gold else _nearest(question.text, texts)
+    budget = MAX_CHARS if rng is None or rng.random() < 0.4 else rng.randint(150, 700)
+    first, last = _around(texts, centre, budget, rng)
+    gold = tuple(i - first for i in question.gold if first <= i <= last)
+    answer = next((a for a in question.answers if a.end <= paragraph.sentences[centre].end), None)
+    placed = None
+    if question.gold and answer is not None and answer.start >= paragraph.sentences[centre].start:
+        start = paragraph.sentences[centre].start
+        placed = (centre - first, answer.start - start, answer.end - start)
+    kind = kind or ("given" if question.answers else "adversarial")
+    return Example(question.text, tuple(texts[first : last + 1]), gold, placed, kind)
+
+
+def _around(texts: Sequence[str], centre: int, budget: int, rng: random.Random | None) -> tuple[int, int]:
+    """Return the first and last sentence of a stretch around ``centre`` with at most ``budget`` characters."""
+    first = last = centre
+    size = len(texts[centre])
+    while True:
+        sides = [i for i in (first - 1, last + 1) if 0 <= i < len(texts) and size + len(texts[i]) <= budget]
+        if not sides:
+            return first, last
+        side = rng.choice(sides) if rng else sides[0]
+        size += len(texts[side])
+        first, last = min(first, side), max(last, side)
+
+
+def _nearest(question: str, texts: Sequence[str]) -> int:
+    asked = set(_stems(question))
+    return max(range(len(texts)), key=lambda i: len(asked & set(_stems(texts[i]))))
+
+
+def _stems(text: str) -> list[str]:
+    return [word.stem for word in words(text) if word.folded not in STOPWORDS] or ["-"]
+
+
+def _encode(texts: Sequence[str]) -> np.ndarray:
+    """Return unit vectors of the beginnings of texts, in bf16 on as many single-threaded workers as there are cores."""
+    model = SentenceTransformer(str(bundled_folder()), local_files_only=True)
+    model.max_seq_length = 128
+    order = np.argsort([len(t) for t in texts])
+    batches = [order[i : i + 32] for i in range(0, len(order), 32)]
+    vectors = np.zeros((len(texts), 384), dtype=np.float32)
+
+    def encode(batch: np.ndarray) -> None:
+        torch.set_num_threads(1)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            features = model.tokenize([texts[i] for i in batch])
+            found = model(features)["sentence_embedding"].float()
+        vectors[batch] = torch.nn.functional.normalize(found, dim=1).numpy()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(encode, batches))
+    return vectors
+
+
+if __name__ == "__main__":
+    main()

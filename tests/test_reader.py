@@ -1,0 +1,102 @@
+"""What the model reads, and that what it says comes back to the right sentences. The weights here are random."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+from tokenizers import Tokenizer
+
+from rag.encode import bundled_folder
+from rag.errors import ModelUnavailable
+from rag.evidence import Candidate
+from rag.reader import FEATURES, MARK, MAX_PIECES, Reader, TrainedEvidence, encode_pair, features
+from rag.types import Passage, Span
+
+SENTENCES = ("The bridge was opened in 1931.", "It cost 4 million crowns.", "Nobody knows who designed it.")
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    made = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
+    made.no_truncation()
+    made.no_padding()
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    import torch
+    from transformers import BertConfig, BertForTokenClassification
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("reader")
+    config = BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_labels=4)
+    BertForTokenClassification(config).save_pretrained(path)
+    shutil.copy(bundled_folder() / "tokenizer.json", path)
+    digest = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
+    decision = {"name": "random", "sha256": digest, "bias": 0.0, "weights": dict.fromkeys(FEATURES, 0.1)}
+    (path / "decision.json").write_text(json.dumps(decision))
+    return path
+
+
+def test_every_sentence_has_its_mark(tokenizer):
+    pair = encode_pair(tokenizer, "When was it opened?", SENTENCES)
+    assert [pair.ids[mark] for mark in pair.marks] == [MARK] * 3
+    assert pair.passage_at == min(pair.marks)
+    assert len(pair.offsets) == len(pair.ids) - pair.passage_at
+
+
+def test_word_pieces_lie_in_their_sentences(tokenizer):
+    pair = encode_pair(tokenizer, "When was it opened?", SENTENCES)
+    read = "".join(SENTENCES[place[0]][place[1] : place[2]] for place in pair.offsets if place)
+    assert read == "".join(SENTENCES).replace(" ", "")
+
+
+def test_what_is_too_long_is_left_out(tokenizer):
+    pair = encode_pair(tokenizer, "why " * 500, [s * 20 for s in SENTENCES])
+    assert len(pair.ids) <= MAX_PIECES
+    assert len(pair.marks) == 3
+    assert pair.marks[0] is not None
+
+
+def test_passages_are_read_alike_alone_and_together(folder):
+    reader = Reader(folder, threads=2, bf16=False)
+    passages = [list(SENTENCES[:n]) for n in (1, 3, 2, 3, 1)]
+    together = reader.read("When?", passages)
+    alone = [reader.read("When?", [passage])[0] for passage in passages]
+    for one, other in zip(together, alone, strict=True):
+        assert one.answers == pytest.approx(other.answers, abs=1e-4)
+        assert one.evidence == pytest.approx(other.evidence, abs=1e-4)
+
+
+def test_each_sentence_gets_a_probability_and_its_answer_lies_inside(folder):
+    text = " ".join(SENTENCES)
+    spans, start = [], 0
+    for sentence in SENTENCES:
+        spans.append(Span(100 + start, 100 + start + len(sentence)))
+        start += len(sentence) + 1
+    passage = Passage("d:1", "d", Span(100, 100 + len(text)), "", text=text, sentences=tuple(spans))
+    empty = Passage("d:2", "d", Span(0, 5), "", text="Title", sentences=())
+    candidates = [Candidate(passage, (0.1, 0.2, 0.3), (0.0, 0.5, 1.0)), Candidate(empty, (), ())]
+    read = TrainedEvidence(folder).read("When?", candidates)
+    assert [len(r.sentences) for r in read] == [3, 0]
+    assert all(0 <= s.probability <= 1 for s in read[0].sentences)
+    assert all(s.span.covers(s.answer) for s in read[0].sentences)
+    assert read[1].probability == 0
+
+
+def test_margins_are_zero_for_the_best_and_negative_for_others(folder):
+    passage = Passage("d:1", "d", Span(0, 3), "", text="A B", sentences=(Span(0, 1), Span(2, 3)))
+    candidate = Candidate(passage, (0.1, 0.3), (0.0, 0.5))
+    rows = features([candidate], Reader(folder).read("B?", [["A", "B"]]))[0]
+    assert rows.shape == (2, len(FEATURES))
+    assert rows[:, FEATURES.index("similarity_margin")] == pytest.approx([-0.2, 0])
+
+
+def test_other_weights_than_those_measured_are_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "reader")
+    with (tmp_path / "reader" / "model.safetensors").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ModelUnavailable, match="SHA-256"):
+        TrainedEvidence(tmp_path / "reader")
