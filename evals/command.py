@@ -107,7 +107,7 @@ def gate(summary: Summary) -> str | None:
     if comparison is None or comparison["passed"]:
         return None
     if comparison["missing"] or not comparison["n"]:
-        return f"{comparison['missing']} questions of the baseline are gone or have other gold; renew it on purpose"
+        return f"questions of the baseline gone or with other gold: {comparison['missing']}; renew it on purpose"
     dropped = [found for found in comparison["metrics"] if found["guarded"] and found["verdict"] == "drop"]
     named = (f"{found['label']} {_number(found['old'])} -> {_number(found['new'])}" for found in dropped)
     return f"worse than the baseline: {', '.join(named)}"
