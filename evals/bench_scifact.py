@@ -2,49 +2,45 @@
 
     python -m evals.bench_scifact FOLDER [--queries train] [--retrieval dense|lexical] [--index DIR] [--limit N]
 
-FOLDER holds ``passages.jsonl.gz``, an abstract {id, title, text} a line, and ``queries_test.jsonl.gz`` and
-``queries_train.jsonl.gz``, a claim {id, question, relevant: [id]} a line. Every abstract becomes a text file (title,
-blank line, abstract) that is ingested as any document; every claim is asked by ``Rag.search``, which ranks passages,
-and a document ranks by its first one. nDCG@10 and recall@100 are those of trec_eval, computed by ir_measures; the
-intervals are percentile bootstrap intervals over the claims. A claim that finds nothing has 0.
+FOLDER has BEIR's layout (``corpus.jsonl``, ``queries.jsonl``, ``qrels/test.tsv``), or holds ``passages.jsonl.gz``, an
+abstract {id, title, text} a line, and ``queries_test.jsonl.gz``, a claim {id, question, relevant: [id]} a line. Every
+abstract becomes a text file (title, blank line, abstract) that is ingested as any document; every claim is asked by
+``Rag.search``, which ranks passages, and a document ranks by its first one. nDCG@10 and recall@100 are those of
+trec_eval, computed by ir_measures; the intervals are percentile bootstrap intervals over the claims. A claim that finds
+nothing has 0.
 
 Documents and index lie in a temporary folder, or in DIR to be found there the next time: the ingest takes minutes.
 Tune on train, report on test. Source: Wadden et al., EMNLP 2020; Thakur et al., NeurIPS 2021 (BEIR).
 """
 
 import argparse
-import gzip
 import sys
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import ir_measures
 import numpy as np
 from ir_measures import Qrel, R, ScoredDoc, nDCG
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from scipy.stats import bootstrap
 
-from evals.gold import Malformed, parsed
-from evals.scores import N_RESAMPLES, SEED
+from evals.lines import numbered_lines, values
+from evals.scores import interval
 from evals.variants import RETRIEVALS
 from rag import Rag, Settings
 from rag.encode import Encoder
-from rag.errors import RagError
+from rag.errors import RagError, UsageError
 from rag.ingest import OnProgress
+from rag.terminal import UNWRAPPED_COLUMNS, fail, progress
 
 MEASURES = (nDCG @ 10, R @ 100)
-TOP_K = (
-    400  # passages that a search is asked for: an abstract has 2.4 on average, so they are of 100 documents and more
-)
+TOP_K = 400  # passages a search is asked for: an abstract has 2.4 on average, so they are of 100 documents and more
 
 # On the test queries: (what, nDCG@10, recall@100, source).
 REFERENCES = (
@@ -54,14 +50,13 @@ REFERENCES = (
     ("all-MiniLM-L6-v2, published", 0.645, 0.925, "MTEB 0.0.2 (Muennighoff et al., EACL 2023), mtebpaper/results"),
 )
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # becomes the name of a file
 
 
 class Abstract(BaseModel):
-    """A line of ``passages.jsonl.gz``."""
+    """A line of ``passages.jsonl.gz``, or of BEIR's ``corpus.jsonl``."""
 
-    id: Name
+    id: Name = Field(validation_alias=AliasChoices("id", "_id"))
     title: str = ""
     text: str
 
@@ -74,6 +69,13 @@ class Abstract(BaseModel):
     def document(self) -> str:
         """The text of its file. The blank line sets the title apart, so that it is taken for one."""
         return "\n\n".join(part for part in (self.title.strip(), self.text.strip()) if part) + "\n"
+
+
+class Query(BaseModel):
+    """A line of BEIR's ``queries.jsonl``."""
+
+    id: str = Field(validation_alias=AliasChoices("id", "_id"))
+    question: str = Field(validation_alias=AliasChoices("question", "text"))
 
 
 class Claim(BaseModel):
@@ -123,8 +125,8 @@ def measure(
     retrieval: a key of ``evals.variants.RETRIEVALS``. index: folder to keep documents and index in. limit: only so many
     of the claims, the first ones. Raises RagError for whatever keeps it from being measured.
     """
-    abstracts = read_lines(Abstract, folder / "passages.jsonl.gz")
-    claims = read_lines(Claim, folder / f"queries_{queries}.jsonl.gz")[:limit]
+    abstracts, claims = read(folder, queries)
+    claims = claims[:limit]
     with _places(index) as (documents, index_dir):
         write_documents(abstracts, documents)
         rag = Rag(Settings(index_dir=index_dir), encoder=encoder, rankings=RETRIEVALS[retrieval])
@@ -172,22 +174,13 @@ def scores(claims: Sequence[Claim], asked: Sequence[Asked]) -> dict[str, tuple[f
     return {str(measure): tuple(value[claim.id, str(measure)] for claim in claims) for measure in MEASURES}
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean with its 95 % percentile bootstrap interval; the mean thrice if there is but one value."""
-    mean = float(np.mean(values))
-    if len(values) == 1:
-        return mean, mean, mean
-    resampled = bootstrap((values,), np.mean, n_resamples=N_RESAMPLES, method="percentile", rng=SEED)
-    return mean, float(resampled.confidence_interval.low), float(resampled.confidence_interval.high)
-
-
 def table(measured: Measured, *, queries: str, retrieval: str) -> Table:
     """Return the figures beside those of others; these are known for the test queries only."""
     shown = Table(title=f"SciFact, {len(measured.asked)} {queries} queries, 95 % intervals over queries")
     shown.title_justify = "left"
     for column in ("what", "nDCG@10", "recall@100", "ms, p50 and p95", "source"):
         shown.add_column(column)
-    ours = (f"{mean:.3f}  {low:.3f} to {high:.3f}" for mean, low, high in map(interval, measured.scores.values()))
+    ours = map(_with_interval, measured.scores.values())
     p50, p95 = np.percentile([asked.spent_ms for asked in measured.asked], (50, 95))
     shown.add_row(
         f"Footnote, {retrieval}",
@@ -207,48 +200,34 @@ def table(measured: Measured, *, queries: str, retrieval: str) -> Table:
     return shown
 
 
-def read_lines(model: type[ModelT], path: Path) -> list[ModelT]:
-    """Return the lines of a JSONL file, plain or gzipped; blank ones are passed over.
-
-    Raises RagError, one line, if it cannot be read, has no line, or a line is malformed.
-    """
-    try:
-        raw = path.read_bytes()
-        lines = (gzip.decompress(raw) if path.suffix == ".gz" else raw).split(b"\n")
-    except OSError as error:  # also of a file that is not gzipped
-        raise RagError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
-    except (EOFError, zlib.error) as error:
-        raise RagError(f"{path}: is damaged ({error}); fetch it again") from error
-    found = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            found += [parsed(model, line)] if line.strip() else []
-        except Malformed as error:
-            raise RagError(f"{path}:{number}: {error}") from error
-    if not found:
-        raise RagError(f"{path}: is empty; give a file with an object a line")
-    return found
+def _with_interval(values: Sequence[float]) -> str:
+    found = interval(len(values), lambda at: float(np.asarray(values)[at].mean()))
+    shown = (f"{found[name]:.3f}" if found[name] is not None else "-" for name in ("value", "low", "high"))
+    return "{}  {} to {}".format(*shown)
 
 
-@contextmanager
-def progress() -> Iterator[OnProgress]:
-    """Show what is at work on a terminal, and nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("documents", total=None)
-        yield lambda done, total, at_work: bar.update(task, completed=done, total=total, description=at_work)
+def read(folder: Path, queries: str) -> tuple[list[Abstract], list[Claim]]:
+    """Return abstracts and claims, of BEIR's layout if ``corpus.jsonl`` is there; raises UsageError for bad files."""
+    corpus = next((path for path in (folder / "corpus.jsonl", folder / "corpus.jsonl.gz") if path.exists()), None)
+    if corpus is None:
+        return values(Abstract, folder / "passages.jsonl.gz"), values(Claim, folder / f"queries_{queries}.jsonl.gz")
+    judged: dict[str, list[str]] = {}
+    for number, line in numbered_lines(folder / "qrels" / f"{queries}.tsv")[1:]:  # below the names of the columns
+        query, _, judgement = line.decode("utf-8", "replace").strip().partition("\t")
+        found, _, score = judgement.partition("\t")
+        if not score.isdecimal():
+            raise UsageError(
+                f"{folder}/qrels/{queries}.tsv:{number}: not query, document and score, a tab between each"
+            )
+        judged.setdefault(query, []).extend([found] if int(score) else [])
+    asked = values(Query, corpus.with_name(corpus.name.replace("corpus", "queries")))
+    claims = [Claim(id=q.id, question=q.question, relevant=judged[q.id]) for q in asked if judged.get(q.id)]
+    return values(Abstract, corpus), claims
 
 
 def console() -> Console:
     """Return where tables are printed; into a file, they are as wide as they need to be."""
-    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 1_000)
-
-
-def fail(program: str, error: RagError) -> int:
-    """Print what went wrong on one line and return the exit code."""
-    print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
-    return error.exit_code
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else UNWRAPPED_COLUMNS)
 
 
 def positive(text: str) -> int:
@@ -286,7 +265,7 @@ def _ingest(rag: Rag, documents: Path, abstracts: Sequence[Abstract], on_progres
 def main() -> int:
     """Read the arguments, measure, print the table."""
     parser = argparse.ArgumentParser(prog="python -m evals.bench_scifact", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="SciFact: passages.jsonl.gz and queries_*.jsonl.gz")
+    parser.add_argument("folder", type=Path, help="SciFact, in BEIR's layout or as above")
     parser.add_argument("--queries", choices=("test", "train"), default="test", help="default: %(default)s")
     parser.add_argument("--retrieval", choices=tuple(RETRIEVALS), default="fused", help="default: %(default)s")
     parser.add_argument("--index", type=Path, help="folder to keep documents and index in; else a temporary one")
@@ -296,7 +275,7 @@ def main() -> int:
         with progress() as on_progress:
             measured = measure(**vars(given), on_progress=on_progress)
     except RagError as error:
-        return fail("bench_scifact", error)
+        return fail(str(error), error.exit_code, program="bench_scifact")
     console().print(table(measured, queries=given.queries, retrieval=given.retrieval))
     return 0
 

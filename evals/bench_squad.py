@@ -2,11 +2,12 @@
 
     python -m evals.bench_squad FILE [--limit N] [--seed 7] [--out DIR] [--vary NAME=value,value] [--baseline SUMMARY]
 
-FILE is JSONL, plain or gzipped: {id, title, context, question, answers: [{text, start}], answerable} a line. Every
-distinct context becomes a document of exactly that text, all of them one corpus, and every question is asked of all of
-it by ``evals.run``, as ``rag eval`` does: same engine, figures and report, in DIR. The questions are written there as
-gold (``gold.jsonl``): a right answer quotes a sentence that holds one of the answers, at its place in its context, and
-says one of them. So citation precision and token F1 are low by construction: they compare sentences with short answers.
+FILE is SQuAD's own JSON, or JSONL, {id, title, context, question, answers: [{text, start}], answerable} a line; plain
+or gzipped. Every distinct context becomes a document of exactly that text, all of them one corpus, and every question
+is asked of all of it by ``evals.run``, as ``rag eval`` does: same engine, figures and report, in DIR. The questions are
+written there as gold (``gold.jsonl``): a right answer quotes a sentence that holds one of the answers, at its place in
+its context, and says one of them. So citation precision and token F1 are low by construction: they compare sentences
+with short answers.
 
 "Unanswerable" of SQuAD 2.0 (Rajpurkar et al., ACL 2018) means by its own paragraph: another one could answer, and an
 answer quoted from there counts as wrong. Likewise, an answerable question that another paragraph answers, too, is right
@@ -26,16 +27,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from evals import command
-from evals.bench_scifact import console, fail, positive, progress, read_lines
+from evals.bench_scifact import console, positive
 from evals.gold import asked
+from evals.lines import content_of, values
 from evals.run import GoldProblems, read_summary
 from evals.variants import variants
 from rag import Rag, Settings
-from rag.errors import RagError
+from rag.errors import RagError, UsageError
 from rag.ingest import OnProgress
+from rag.terminal import fail, progress
 
 MAX_SLUG_CHARS = 50  # four bytes each at most, so that the name of a file has less than 255
 WORD_START, WORD_END = re.compile(r"\b(?=\w)"), re.compile(r"(?<=\w)\b")
@@ -45,7 +48,7 @@ class Answer(BaseModel):
     """An answer and where it starts in its context, in characters."""
 
     text: str
-    start: int
+    start: int = Field(validation_alias=AliasChoices("start", "answer_start"))
 
 
 class Entry(BaseModel):
@@ -65,6 +68,35 @@ class Entry(BaseModel):
 
     def _at(self, answer: Answer) -> str:
         return self.context[answer.start : answer.start + len(answer.text)]
+
+
+class Asked(BaseModel):
+    """A question in SQuAD's own JSON; those of version 1.1 do not say that they are possible."""
+
+    id: str
+    question: str
+    answers: list[Answer] = []
+    is_impossible: bool = False
+
+
+class Paragraph(BaseModel):
+    """A paragraph there, with the questions about it."""
+
+    context: str
+    qas: list[Asked]
+
+
+class Article(BaseModel):
+    """An article there."""
+
+    title: str = ""
+    paragraphs: list[Paragraph]
+
+
+class Squad(BaseModel):
+    """The whole of SQuAD's own JSON."""
+
+    data: list[Article] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +136,7 @@ def evaluate(
     being measured.
     """
     variants(vary)  # a choice that there is not is told before the ingest
-    entries = read_lines(Entry, file)
+    entries = read_entries(file)
     sources = source_names(entries)
     with tempfile.TemporaryDirectory() as folder:
         corpus, index = Path(folder, "corpus"), Path(folder, "index")
@@ -126,6 +158,32 @@ def evaluate(
         gold = _write_gold([gold_line(same, sources) for same in sampled], out)
         summaries = command.run(gold, index=index, out=out, vary=vary, baseline=baseline, on_progress=on_progress)
     return counts, summaries
+
+
+def read_entries(file: Path) -> list[Entry]:
+    """Return the questions of a file of either form; raises UsageError if it has neither."""
+    content = content_of(file)
+    if not re.match(rb'\s*\{\s*"(version|data)"', content):
+        return values(Entry, file)
+    try:
+        squad = Squad.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{file}: {where}: {first['msg'].lower()}; SQuAD's JSON is expected") from error
+    return [
+        Entry(
+            id=each.id,
+            title=article.title,
+            context=paragraph.context,
+            question=each.question,
+            answers=each.answers,
+            answerable=not each.is_impossible,
+        )
+        for article in squad.data
+        for paragraph in article.paragraphs
+        for each in paragraph.qas
+    ]
 
 
 def source_names(entries: Iterable[Entry]) -> dict[str, str]:
@@ -217,7 +275,7 @@ def _write_gold(lines: Iterable[Mapping[str, Any]], out: Path) -> Path:
 def main() -> int:
     """Read the arguments, evaluate, print the tables of ``rag eval``."""
     parser = argparse.ArgumentParser(prog="python -m evals.bench_squad", description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="questions with their contexts, .jsonl or .jsonl.gz")
+    parser.add_argument("file", type=Path, help="SQuAD's JSON, or JSONL as above; .gz or not")
     parser.add_argument("--limit", type=positive, help="ask a sample of so many questions, of the whole corpus")
     parser.add_argument("--seed", type=int, default=7, help="of the sample (default: %(default)s)")
     parser.add_argument(
@@ -234,11 +292,11 @@ def main() -> int:
             counts, summaries = evaluate(**options, on_progress=on_progress)
     except RagError as error:
         for line in error.lines if isinstance(error, GoldProblems) else ():
-            print(line, file=sys.stderr)
-        return fail("bench_squad", error)
+            fail(line, 1, program="bench_squad")
+        return fail(str(error), error.exit_code, program="bench_squad")
     console().print(str(counts), command.text(summaries), sep="\n")
     if given.baseline and (dropped := command.gate(summaries[0])):
-        return fail("bench_squad", RagError(f"{dropped}; see {given.out / 'report.html'}"))
+        return fail(f"{dropped}; see {given.out / 'report.html'}", 1, program="bench_squad")
     return 0
 
 

@@ -16,11 +16,12 @@ from rich.table import Table
 from evals.gold import SEEDS_GOLD, load
 from evals.judge import LOST_AT
 from evals.report import render_variants
-from evals.run import OnProgress, evaluate
+from evals.run import evaluate, write
 from evals.scores import METRICS
 from evals.variants import Variant, variants
 from rag import Rag, Settings
 from rag.errors import RagError, UsageError
+from rag.ingest import OnProgress
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 Split = Literal["dev", "test", "all"]
@@ -37,10 +38,11 @@ def run(
     baseline: Summary | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> list[dict[str, Any]]:
-    """Evaluate and return a summary for each variant; with ``vary``, each has a folder of its own below ``out``.
+    """Evaluate and return a summary for each variant.
 
-    Variants are compared with the default if it is among them, else with the first. Raises RagError for whatever keeps
-    all of it from being measured.
+    With ``vary``, each has a folder of its own below ``out``, and ``variants.html`` there is the table of all. Variants
+    are compared with the default if it is among them, else with the first. Raises RagError for whatever keeps all of it
+    from being measured.
     """
     if vary and baseline:
         raise UsageError("--vary compares variants with each other; leave out --baseline")
@@ -67,7 +69,7 @@ def run(
             )
             summaries.append(summary)
     if vary:
-        (out / "report.html").write_text(render_variants(summaries, folders), encoding="utf-8")
+        write(out / "variants.html", render_variants(summaries, folders))
     return summaries
 
 

@@ -19,7 +19,8 @@ from typing import IO, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from evals.gold import Malformed, Said, asked, numbered_lines, parsed
+from evals.gold import Said, asked
+from evals.lines import Malformed, numbered_lines, parsed
 from rag.records import Record, dumped
 
 
@@ -129,7 +130,7 @@ def _draft(given: _Feedback, number: int) -> Record:
         "answerable": record.answered if is_right else None,
         "facts": [],
         "evidence": _parts(record) if is_answer else [],
-        "note": " ".join([*_told(given), f"TODO: {_TO_DO[record.answered, given.verdict]}"]),
+        "note": " ".join([*_told(given), f"Left to do: {_TO_DO[record.answered, given.verdict]}"]),
     }
 
 

@@ -3,22 +3,20 @@
 The file format is described in evals/gold/README.md. Evidence is a list of parts, all of which are needed; a part is a
 list of places, any one of which suffices. Places are offsets into the sources, so they survive any other chunking.
 ``load`` reads such a file, ``problems`` holds it against the sources, ``imbalances`` counts its kinds and splits.
-Knows nothing about how questions are answered. Longer than 300 lines because the written format, its reader and its
-checker change together; ``evals.feedback`` reads its lines by the same functions.
+Knows nothing about how questions are answered.
 """
 
-import codecs
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
+from evals.lines import Malformed, numbered_lines, parsed, shown
 from rag.errors import UsageError
 
 SEEDS_GOLD = Path(__file__).parent / "gold" / "seeds.jsonl"
@@ -84,11 +82,11 @@ def _decided(value: object) -> object:
 
 def _pattern(value: object) -> re.Pattern[str]:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"is {_shown(value)}; write a regular expression as a text")
+        raise ValueError(f"is {shown(value)}; write a regular expression as a text")
     try:
         return re.compile(value, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"{_shown(value)} is no regular expression ({error}); correct it") from error
+        raise ValueError(f"{shown(value)} is no regular expression ({error}); correct it") from error
 
 
 Name = Annotated[str, BeforeValidator(_named)]
@@ -129,7 +127,6 @@ class _WrittenQuestion(_Written):
 
 
 KNOWN_KEYS = tuple(dict.fromkeys((*_WrittenQuestion.model_fields, *_WrittenPlace.model_fields)))
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def load(path: Path) -> list[Question]:
@@ -144,7 +141,7 @@ def load(path: Path) -> list[Question]:
     questions = []
     for number, raw in numbered_lines(path):
         try:
-            written = parsed(_WrittenQuestion, raw)
+            written = parsed(_WrittenQuestion, raw, known_keys=KNOWN_KEYS)
         except Malformed as error:
             raise UsageError(f"{path}:{number}: {error}; evals/gold/README.md has the format") from error
         questions.append(_question(written, number))
@@ -222,7 +219,7 @@ def _misplaced(question: Question, text_of: TextOf) -> Findings:
             yield f"{where}: {span} is no span of {place.source}, which has {len(text)} characters; correct it"
         elif quote and quote != text[place.start : place.end]:
             there = text[place.start : place.end]
-            yield f"{where}: the quote is {_shown(quote)}, but {place.source} has {_shown(there)} there; correct one"
+            yield f"{where}: the quote is {shown(quote)}, but {place.source} has {shown(there)} there; correct one"
 
 
 def _places(question: Question) -> Iterator[tuple[str, Place, str]]:
@@ -248,7 +245,7 @@ def _unfounded(question: Question, text_of: TextOf) -> Findings:
         return
     for fact in question.facts:
         if not any(fact.search(text) for text in texts):
-            yield f"the fact {_shown(fact.pattern)} is at no place of the evidence; correct it, or add the place"
+            yield f"the fact {shown(fact.pattern)} is at no place of the evidence; correct it, or add the place"
 
 
 _CHECKS: tuple[Callable[[Question, TextOf], Findings], ...] = (_wrongly_decided, _misplaced, _shared, _unfounded)
@@ -271,58 +268,3 @@ def imbalances(
             asked_for = f"{100 * low:.0f} to {100 * high:.0f} %"
             found.append(f"kind {kind}: {in_test[kind]} of {count} questions are in test, not {asked_for}; move some")
     return found
-
-
-class Malformed(ValueError):
-    """A line that is not what it should be; the message is one line and names the key."""
-
-
-def numbered_lines(path: Path) -> list[tuple[int, bytes]]:
-    """Return the lines that are not blank with their numbers, from 1; a byte order mark is dropped.
-
-    Raises UsageError if the file is missing or cannot be read.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: nothing is there; check the spelling") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error}); give a JSONL file") from error
-    lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")  # not splitlines: U+2028 may stand in a JSON text
-    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def parsed(model: type[ModelT], raw: bytes) -> ModelT:
-    """Return a line of JSON as an instance of ``model``; raises Malformed with what is wrong first."""
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        raise Malformed(_first_fault(error)) from error
-
-
-def _first_fault(error: ValidationError) -> str:
-    # An unknown key first: it is often the misspelt form of one that is therefore missing.
-    first = min(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
-    match first["type"]:
-        case "json_invalid":  # each line is parsed alone, so that its "line 1" would mislead
-            problem = first["ctx"]["error"].replace(" at line 1 column ", " at column ")
-            return f"not JSON in UTF-8 ({problem}); write one object a line"
-        case "extra_forbidden":
-            return f"unknown key {_shown(where)}; {_suggested(str(first['loc'][-1]))}"
-        case "missing":
-            return f"{where} is missing; add it"
-        case "value_error":
-            return f"{where or 'the line'} {first['ctx']['error']}"
-    return f"{where or 'the line'} is {_shown(first['input'])}; {first['msg'].replace('Input', 'it', 1)}"
-
-
-def _suggested(key: str) -> str:
-    near = get_close_matches(key, KNOWN_KEYS, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KNOWN_KEYS)}"
-
-
-def _shown(value: object) -> str:
-    """Return a value on one line, cut to what a message has room for."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:79]}…"

@@ -88,8 +88,8 @@ def judge(
     """Judge the record of one question.
 
     record: an ask record, or ``{"id", "error"}``. read: what the evidence model was given, empty if it was not reached.
-    texts: source -> whole text, to compare quotes with. max_claims and min_probability: the settings
-    that decided how many sentences and which could be quoted.
+    texts: source -> whole text, to compare quotes with. max_claims and min_probability: the settings that decided how
+    many sentences and which could be quoted.
 
     An answerable question is right if all expected facts stand in the quotes and one of these holds gold evidence: an
     expected word in an unrelated sentence proves nothing. An unanswerable one is right if it is refused.
@@ -99,26 +99,17 @@ def judge(
         read = ()  # whatever was read, nothing came of it
     answered = not failed and bool(record["answered"])
     cited = [Place(c["source"], c["start"], c["end"]) for c in record["citations"]] if answered else []
+    said = "\n".join(claim["text"] for claim in record["claims"]) if answered else ""
     ranked = by_probability(read)
     if question.answerable:
-        said = "\n".join(claim["text"] for claim in record["claims"]) if answered else ""
-        facts = metrics.facts_present(said, question.facts) if answered else 0.0
-        right = facts == 1.0 and _holds_evidence(cited, question)
+        right = answered and metrics.facts_present(said, question.facts) == 1.0 and _holds_evidence(cited, question)
     else:
-        said, facts, right = "", 0.0, not failed and not answered
-    scores: dict[str, float] = {"right": float(right), "failed": float(failed)}
+        right = not failed and not answered
+    scores = {"right": float(right), "failed": float(failed)}
     if question.answerable:
-        scores |= {"facts": facts, "token_f1": _token_f1(said, question, texts)}
-        scores |= _retrieval_scores("passage", [passage.place for passage in read], question.evidence)
-        retrieved = {s.place: s.retrieved for passage in read for s in passage.sentences if s.retrieved}
-        as_retrieved = sorted(retrieved, key=lambda place: -retrieved[place])  # ties in reading order
-        scores |= _retrieval_scores("retrieved", as_retrieved, question.evidence)
-        scores |= _retrieval_scores("sentence", [sentence.place for sentence in ranked], question.evidence)
-        scores["citation_recall"] = metrics.citation_recall(cited, question.evidence)
+        scores |= _found_scores(question, read, ranked) | _said_scores(question, said, cited, texts)
     if answered:
-        scores["extra_sentences"] = metrics.extra_sentence_rate(cited, question.evidence)
-        scores["citation_precision"] = metrics.citation_precision(cited, question.evidence)
-        scores |= {"quotes_exact": _quotes_exact(record, texts), "markers_resolve": _markers_resolve(record)}
+        scores |= _cited_scores(question, record, cited, texts)
     if failed:
         scores |= {"extra_sentences": 1.0, "citation_precision": 0.0}
     likeliest = ranked[:max_claims]
@@ -181,12 +172,43 @@ def _lost_at(
     return next(lost, "select" if missing else "facts")
 
 
-def _retrieval_scores(unit: str, ranking: Sequence[Place], evidence: Sequence[Part]) -> dict[str, float]:
-    scores = {f"{unit}_recall@{k}": metrics.recall_at_k(ranking, evidence, k=k) for k in RANKS}
-    scores |= {f"{unit}_all@{k}": metrics.all_evidence_at_k(ranking, evidence, k=k) for k in RANKS}
-    scores[f"{unit}_mrr"] = metrics.reciprocal_rank(ranking, evidence)
-    scores[f"{unit}_ndcg@10"] = metrics.ndcg(ranking, evidence, k=10)
+def _found_scores(question: Question, read: Sequence[ReadPassage], ranked: Sequence[ReadSentence]) -> dict[str, float]:
+    """Return how well passages and sentences were ranked; sentences both as retrieved and by probability."""
+    retrieved = {s.place: s.retrieved for passage in read for s in passage.sentences if s.retrieved}
+    rankings = {
+        "passage": [passage.place for passage in read],
+        "retrieved": sorted(retrieved, key=lambda place: -retrieved[place]),  # ties in reading order
+        "sentence": [sentence.place for sentence in ranked],
+    }
+    parts = question.evidence
+    scores: dict[str, float] = {}
+    for unit, ranking in rankings.items():
+        scores |= {f"{unit}_recall@{k}": metrics.recall_at_k(ranking, parts, k=k) for k in RANKS}
+        scores |= {f"{unit}_all@{k}": metrics.all_evidence_at_k(ranking, parts, k=k) for k in RANKS}
+        scores[f"{unit}_mrr"] = metrics.reciprocal_rank(ranking, parts)
+        scores[f"{unit}_ndcg@10"] = metrics.ndcg(ranking, parts, k=10)
     return scores
+
+
+def _said_scores(question: Question, said: str, cited: Sequence[Place], texts: Mapping[str, str]) -> dict[str, float]:
+    """Return what an answerable question's answer has of what it should have; all 0 where there is none."""
+    return {
+        "facts": metrics.facts_present(said, question.facts) if said else 0.0,
+        "token_f1": _token_f1(said, question, texts),
+        "citation_recall": metrics.citation_recall(cited, question.evidence),
+    }
+
+
+def _cited_scores(
+    question: Question, record: Mapping[str, Any], cited: Sequence[Place], texts: Mapping[str, str]
+) -> dict[str, float]:
+    """Return what an answer's citations are worth, whether or not it should have been given."""
+    return {
+        "extra_sentences": metrics.extra_sentence_rate(cited, question.evidence),
+        "citation_precision": metrics.citation_precision(cited, question.evidence),
+        "quotes_exact": _quotes_exact(record, texts),
+        "markers_resolve": _markers_resolve(record),
+    }
 
 
 def _token_f1(said: str, question: Question, texts: Mapping[str, str]) -> float:

@@ -16,7 +16,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -34,13 +34,14 @@ from evals.report import Detail, render
 from evals.scores import FORMAT, summarize
 from evals.variants import Variant
 from rag.batch import run_batch
+from rag.config import Settings
 from rag.encode import Encoder
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
 from rag.evidence import Candidate, EvidenceModel, PassageEvidence
+from rag.ingest import OnProgress
 from rag.records import Record, ask_record, dumped
 
-OnProgress = Callable[[int, int, str], None]
 _RESULTS = ("answers.jsonl", "summary.json", "report.html")
 
 
@@ -101,29 +102,33 @@ def evaluate(
         rag.warm_up()  # loading is no part of the first question's time
         with _own(out):
             journal = _ask(questions, rag, recorder, out=out, made=made, on_progress=on_progress)
-            lines = [journal[question.id] for question in questions]
-            records = [line.get("record", line) for line in lines]
-            readings = [[_read_passage(passage) for passage in line.get("passages", ())] for line in lines]
-            limits = {name: getattr(rag.settings, name) for name in ("max_claims", "min_probability")}
-            outcomes = [
-                judge(question, record, read, texts=texts, **limits)
-                for question, record, read in zip(questions, records, readings, strict=True)
-            ]
+            details = [_judged(question, journal[question.id], texts, rag.settings) for question in questions]
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             took = {"on": now, "seconds": round(time.monotonic() - started, 1)}
-            summary = summarize({**took, **made}, questions, outcomes)
+            summary = summarize({**took, **made}, questions, [detail.outcome for detail in details])
             if baseline is not None:
                 summary["comparison"] = compare(summary, baseline)
-            details = [
-                Detail(question, outcome, record, read, texts)
-                for question, outcome, record, read in zip(questions, outcomes, records, readings, strict=True)
-            ]
-            _write(out / "answers.jsonl", "".join(dumped(record) + "\n" for record in records))
-            _write(out / "summary.json", summary_text(summary))
-            _write(out / "report.html", render(summary, details))
+            write(out / "answers.jsonl", "".join(dumped(detail.record) + "\n" for detail in details))
+            write(out / "summary.json", summary_text(summary))
+            write(out / "report.html", render(summary, details))
     finally:
         rag.close()
     return summary
+
+
+def _judged(question: Question, line: Record, texts: Mapping[str, str], settings: Settings) -> Detail:
+    """Return what the report shows of one question. line: of the journal."""
+    record = line.get("record", line)
+    read = [_read_passage(passage) for passage in line.get("passages", ())]
+    outcome = judge(
+        question,
+        record,
+        read,
+        texts=texts,
+        max_claims=settings.max_claims,
+        min_probability=settings.min_probability,
+    )
+    return Detail(question, outcome, record, read, texts)
 
 
 @contextmanager
@@ -161,10 +166,14 @@ def read_summary(path: Path) -> dict[str, Any]:
 
 
 def summary_text(summary: Mapping[str, Any]) -> str:
-    """Return a summary as JSON, a line for each question, so that two of them can be compared by eye."""
-    head = json.dumps({name: value for name, value in summary.items() if name != "questions"}, indent=1)
-    rows = ",\n".join(json.dumps(row) for row in summary["questions"])
-    return f'{head[:-2]},\n "questions": [\n{rows}\n ]\n}}\n'
+    """Return a summary as JSON, a line for each figure and each question, so that two can be compared by eye."""
+    return "{\n" + ",\n".join(f"{json.dumps(name)}: {_listed(value)}" for name, value in summary.items()) + "\n}\n"
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(json.dumps(item) for item in value) + "\n]"
+    return json.dumps(value)
 
 
 def _made(rag: Rag, gold: Path, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -194,11 +203,10 @@ def _code_digest() -> str:
 
 def _journal(out: Path, made: Mapping[str, Any]) -> dict[str, Record]:
     """Return the lines of an earlier run that are still true, by id, and make the folder this run's own."""
-    out.mkdir(parents=True, exist_ok=True)
     run, journal = out / "run.json", out / "journal.jsonl"
     kept = [line for line in _lines(journal) if "record" in line] if _lines(run) == [made] else []
-    _write(run, dumped(dict(made)) + "\n")
-    _write(journal, "".join(dumped(line) + "\n" for line in kept))
+    write(run, dumped(dict(made)) + "\n")
+    write(journal, "".join(dumped(line) + "\n" for line in kept))
     return {line["id"]: line for line in kept}
 
 
@@ -271,8 +279,12 @@ def _lines(path: Path) -> list[Record]:
     return found
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole, so that nobody finds half of one."""
+def write(path: Path, text: str) -> None:
+    """Replace a file as a whole, so that nobody finds half of one; raises RagError if it cannot be written."""
     new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise RagError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error

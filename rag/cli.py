@@ -1,8 +1,7 @@
 """The command ``rag``: arguments in, text or JSON out; all work is done by ``rag.engine`` and ``evals``.
 
 Every error is one line on standard error. Exit codes: 0 done (that the documents do not answer is done, too), 1
-failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag --help`` answers at once. Over 300
-lines, as half of it is options, which typer and a reader want spelt out.
+failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag --help`` answers at once.
 """
 
 import datetime as dt
@@ -17,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rag.errors import DocumentError, RagError, UsageError
+from rag.terminal import UNWRAPPED_COLUMNS, fail, progress
 
 if TYPE_CHECKING:
     from rag.engine import Rag
@@ -28,7 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_UNWRAPPED_COLUMNS = 1_000_000
 _SHOWN_PROBLEMS = 10  # of a gold file; the last line counts them all
 ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports the child only
 
@@ -51,15 +50,15 @@ def main() -> None:
         logging.basicConfig(level=_log_level(), format="%(name)s: %(message)s")
         code = app(standalone_mode=False)
     except RagError as error:
-        code = _fail(str(error), error.exit_code)
+        code = fail(str(error), error.exit_code)
     except ClickUsageError as error:
-        code = _fail(f"{error.format_message().rstrip('.')}; rag --help lists what there is", 2)  # type: ignore[attr-defined]
+        code = fail(f"{error.format_message().rstrip('.')}; rag --help lists what there is", 2)  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("stopped; the index is as it was before", 130)
+        code = fail("stopped; the index is as it was before", 130)
     except Exception as error:  # the user's request ends here
         if os.environ.get("FOOTNOTE_LOG", "").upper() == "DEBUG":
             raise
-        code = _fail(f"unexpected {type(error).__name__}: {_first_line(error)}; FOOTNOTE_LOG=DEBUG shows where", 1)
+        code = fail(f"unexpected {type(error).__name__}: {_first_line(error)}; FOOTNOTE_LOG=DEBUG shows where", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -86,12 +85,12 @@ def ingest(
         _say(previews, as_json=as_json, record=preview_record, text=preview_text)
         refused = [str(item) for item in previews if isinstance(item, DocumentError)]
     else:
-        with _progress() as on_progress:
+        with progress() as on_progress:
             report = rag.ingest(paths or [], prune=prune, on_progress=on_progress)
         _say(report, as_json=as_json, record=report_record, text=report_text)
         refused = [line for _, line in report.failed]
     for line in refused:
-        _fail(line, 1)
+        fail(line, 1)
     raise typer.Exit(1 if refused else 0)
 
 
@@ -199,22 +198,22 @@ def evaluate(
             raise UsageError("--from-feedback only drafts questions; leave out GOLD, --baseline and --vary")
         found = feedback.drafts(from_feedback)
         feedback.write_drafts(found.entries, sys.stdout)
-        raise typer.Exit(max([_fail(line, 1) for line in found.complaints], default=0))
+        raise typer.Exit(max([fail(line, 1) for line in found.complaints], default=0))
     if baseline and baseline.resolve() == (out / "summary.json").resolve():
         raise UsageError(f"--baseline {baseline}: is what --out {out} will overwrite; choose another --out")
     earlier = run.read_summary(baseline) if baseline else None
     try:
-        with _progress() as on_progress:
+        with progress() as on_progress:
             summaries = command.run(
                 gold, index=index, out=out, split=split, vary=vary or (), baseline=earlier, on_progress=on_progress
             )
     except run.GoldProblems as error:
         for line in error.lines[:_SHOWN_PROBLEMS]:
-            _fail(line, 1)
+            fail(line, 1)
         raise
     _say(summaries, as_json=as_json, record=command.record, text=command.text)
     if earlier and (dropped := command.gate(summaries[0])):
-        raise typer.Exit(_fail(f"{dropped}; see {out / 'report.html'}", 1))
+        raise typer.Exit(fail(f"{dropped}; see {out / 'report.html'}", 1))
 
 
 def _rag(index: Path | None, **settings: Any) -> "Rag":
@@ -231,7 +230,7 @@ def _say(value: Any, *, as_json: bool, record: Callable[[Any], "Record"], text: 
     from rag.records import dumped
 
     # Into a file or a pipe a quote goes in one line: wrapping would put line ends where its source has none.
-    width = None if sys.stdout.isatty() else _UNWRAPPED_COLUMNS
+    width = None if sys.stdout.isatty() else UNWRAPPED_COLUMNS
     if as_json:
         shown = dumped(record(value)) + "\n"
     else:
@@ -253,12 +252,6 @@ def _log_level() -> str:
     return level
 
 
-def _fail(line: str, code: int) -> int:
-    one_line = " ".join(line.split())
-    sys.stderr.write(f"rag: {one_line}\n")
-    return code
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:300]
 
@@ -268,19 +261,6 @@ def _date(option: str, text: str | None) -> dt.date | None:
         return dt.date.fromisoformat(text) if text else None
     except ValueError as error:
         raise UsageError(f"{option} {text}: not a day; write it as YYYY-MM-DD") from error
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
-    """Show documents done on a terminal, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("ingest", total=None)
-        yield lambda done, total, at_work: bar.update(task, completed=done, total=total, description=at_work)
 
 
 def _is_batch(question: str | None, batch: Path | None, out: Path | None) -> bool:
@@ -299,10 +279,10 @@ def _run_batch(batch: Path | None, out: Path | None, answer: Callable[[dict[str,
 
     assert batch is not None
     assert out is not None
-    with _opened(batch, "rb") as questions, _opened(out, "w") as records, _progress() as on_progress:
+    with _opened(batch, "rb") as questions, _opened(out, "w") as records, progress() as on_progress:
         n_failed = run_batch(questions, records, answer, on_progress=on_progress)
     if n_failed:
-        return _fail(
+        return fail(
             f"{batch}: {n_failed} line{'s' if n_failed > 1 else ''} could not be answered; see 'error' in {out}", 1
         )
     return 0

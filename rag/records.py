@@ -4,7 +4,7 @@ The schemas are written out in ``docs/schemas`` and pinned by tests.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag.types import Abstention, Answer, Citation, Hit, Result, Trace
@@ -83,6 +83,6 @@ def error_record(message: str, *, question_id: str | None = None) -> Record:
     return {"id": question_id, "error": message}
 
 
-def dumped(record: Record) -> str:
+def dumped(record: Mapping[str, Any]) -> str:
     """Return the record as one line of JSON that any file takes: a lone surrogate, as in a broken id, becomes '?'."""
     return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")

@@ -1,8 +1,10 @@
 """Shared by all tests: the seeds under the real model, and a fast encoder for what does not depend on meaning."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +14,12 @@ from rag import Rag, Settings
 from rag.encode import SentenceEncoder, Vectors
 from rag.words import words
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM_FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+).split()
 SEEDS = Path(__file__).parents[1] / "seeds"
 
 settings.register_profile(
@@ -88,3 +96,17 @@ def open_rag(tmp_path: Path) -> Iterator[Callable[..., Rag]]:
     yield open_
     for rag in opened:
         rag.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """A real browser, started once."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    if path is None:
+        pytest.fail("no Chromium found: install it, on Debian with 'apt-get install chromium'")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

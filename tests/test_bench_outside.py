@@ -14,8 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals import bench_scifact, bench_squad
-from evals.bench_scifact import Abstract, Asked, Claim, interval, measure, scores, write_documents
-from evals.bench_squad import Answer, Counts, Entry, evaluate, gold_line, merged, pattern, sample, source_names
+from evals.bench_scifact import Abstract, Asked, Claim, measure, read, scores, write_documents
+from evals.bench_squad import (
+    Answer,
+    Counts,
+    Entry,
+    evaluate,
+    gold_line,
+    merged,
+    pattern,
+    read_entries,
+    sample,
+    source_names,
+)
 from evals.gold import load
 from rag import Rag, Settings
 from rag.errors import RagError
@@ -122,12 +133,22 @@ def test_a_ranking_is_scored_as_its_definition_says(ranking: list[str], relevant
     assert scored["R@100"][0] == pytest.approx(len(wanted & set(found)) / len(wanted))
 
 
-def test_an_interval_is_around_the_mean_and_the_same_every_time():
-    mean, low, high = interval([0.0, 1.0, 1.0, 0.5])
-    assert mean == 0.625
-    assert low < mean < high
-    assert interval([0.0, 1.0, 1.0, 0.5]) == (mean, low, high)
-    assert interval([0.5]) == (0.5, 0.5, 0.5)
+def test_beirs_own_layout_is_read_as_the_same_claims_and_abstracts(scifact: Path, tmp_path: Path):
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    (beir / "corpus.jsonl").write_bytes(
+        _lines([{"_id": a["id"], "title": a["title"], "text": a["text"], "metadata": {}} for a in ABSTRACTS])
+    )
+    nobody_judged = {"_id": "9", "text": "Nobody judged this."}
+    (beir / "queries.jsonl").write_bytes(
+        _lines([*({"_id": c["id"], "text": c["question"]} for c in CLAIMS), nobody_judged])
+    )
+    judged = [f"{c['id']}\t{found}\t1" for c in CLAIMS for found in c["relevant"]]
+    (beir / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged, "1\t13\t0"]) + "\n")
+    assert read(beir, "test") == read(scifact, "test")
+    (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1 11 1\n")
+    with pytest.raises(RagError, match=r"test\.tsv:2: not query, document and score"):
+        read(beir, "test")
 
 
 def test_neither_title_nor_text_is_lost_on_the_way(tmp_path: Path):
@@ -186,6 +207,33 @@ def test_questions_are_asked_of_the_whole_corpus(evaluated: tuple[Counts, dict[s
     assert (figures["facts"], figures["sentence_recall@1"], figures["refusal_recall"]) == (1.0, 1.0, 0.0)
     assert [row["kind"] for row in summary["questions"]] == ["answerable", "answerable", "unanswerable"]
     assert {row["split"] for row in summary["questions"]} == {"test"}
+
+
+def test_squads_own_json_is_read_as_the_same_questions(squad: Path, tmp_path: Path):
+    articles = [
+        {
+            "title": line["title"],
+            "paragraphs": [
+                {
+                    "context": line["context"],
+                    "qas": [
+                        {
+                            "id": line["id"],
+                            "question": line["question"],
+                            "answers": [{"text": a["text"], "answer_start": a["start"]} for a in line["answers"]],
+                            "is_impossible": not line["answerable"],
+                        }
+                    ],
+                }
+            ],
+        }
+        for line in QUESTIONS
+    ]
+    (tmp_path / "dev.json").write_text(json.dumps({"version": "v2.0", "data": articles}), encoding="utf-8")
+    assert read_entries(tmp_path / "dev.json") == read_entries(squad)
+    (tmp_path / "bad.json").write_text('{"data": [{"title": "A", "paragraphs": [{"qas": []}]}]}')
+    with pytest.raises(RagError, match=r"bad\.json: data\.0\.paragraphs\.0\.context: field required"):
+        read_entries(tmp_path / "bad.json")
 
 
 def test_offsets_of_gold_are_those_of_the_contexts(squad: Path, evaluated: tuple[Counts, dict[str, Any]]):
@@ -267,7 +315,7 @@ def test_the_program_prints_the_tables_of_an_evaluation(
 @pytest.mark.parametrize("module", [bench_scifact, bench_squad])
 def test_a_path_with_nothing_there_is_told_in_one_line(module: Any, tmp_path: Path, program: Callable[..., Any]):
     code, out, err = program(module, tmp_path / "nothing")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert "nothing" in err
 

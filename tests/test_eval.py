@@ -12,6 +12,7 @@ import pytest
 from evals import command, run
 from evals.gold import SEEDS_GOLD, load
 from evals.run import GoldProblems, evaluate, read_summary, summary_text
+from evals.scores import METRICS
 from evals.variants import Variant
 from rag import Rag, records
 from rag.cli import main
@@ -199,6 +200,7 @@ def test_a_summary_is_json_with_a_line_for_each_question(small: dict[str, Any]) 
     text = summary_text(summary)
     assert json.loads(text) == summary
     assert sum(line.startswith('{"id"') for line in text.splitlines()) == 3
+    assert sum(line.startswith('{"name"') for line in text.splitlines()) == len(METRICS)
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
@@ -254,7 +256,7 @@ def test_variants_have_a_report_each_and_a_table_together(
     assert shown[1]["comparison"]["n"] == 6
     folders = [path.parent.name for path in sorted(out.glob("*/report.html"))]
     assert len(folders) == 2
-    assert all(folder in (out / "report.html").read_text(encoding="utf-8") for folder in folders)
+    assert all(folder in (out / "variants.html").read_text(encoding="utf-8") for folder in folders)
 
 
 # -- the gate ----------------------------------------------------------------------------------------------------------

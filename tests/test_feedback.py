@@ -89,7 +89,7 @@ def test_an_answer_found_right_drafts_its_claims_as_parts(
     assert entry["facts"] == entry["history"] == []
     cited = {c["marker"]: {key: c[key] for key in ("source", "start", "end", "quote")} for c in record["citations"]}
     assert entry["evidence"] == [[cited[marker] for marker in claim["citations"]] for claim in record["claims"]]
-    assert "TODO: write facts" in entry["note"]
+    assert "Left to do: write facts" in entry["note"]
 
 
 def test_an_answer_found_wrong_drafts_an_undecided_question(records: dict[str, Record], stored: Callable[..., Path]):
@@ -99,7 +99,7 @@ def test_an_answer_found_wrong_drafts_an_undecided_question(records: dict[str, R
     shown = " ".join(records[ELECTION]["text"].split())
     assert entry["note"] == (
         f"Answered: “{shown}” The reader said on 2026-02-03 that this is wrong: “That is the wrong election.” "
-        "TODO: decide answerable; if true, write facts and evidence, and set the kind."
+        "Left to do: decide answerable; if true, write facts and evidence, and set the kind."
     )
 
 
@@ -108,7 +108,7 @@ def test_a_refusal_found_right_drafts_an_unanswerable_question(records: dict[str
     assert entry["answerable"] is False
     assert entry["facts"] == entry["evidence"] == []
     assert entry["note"].startswith("Refused: “")
-    assert "that this is right. TODO: set the kind" in entry["note"]
+    assert "that this is right. Left to do: set the kind" in entry["note"]
 
 
 def test_a_refusal_found_wrong_names_the_nearest_passages(records: dict[str, Record], stored: Callable[..., Path]):
@@ -118,7 +118,7 @@ def test_a_refusal_found_wrong_names_the_nearest_passages(records: dict[str, Rec
     assert entry["evidence"] == []
     assert record["nearest"]
     named = ", ".join(f"{hit['source']} [{hit['start']}, {hit['end']})" for hit in record["nearest"])
-    assert f"that this is wrong. Nearest passages: {named}. TODO: decide" in entry["note"]
+    assert f"that this is wrong. Nearest passages: {named}. Left to do: decide" in entry["note"]
 
 
 def test_a_refusal_that_searched_nothing_says_so(records: dict[str, Record], stored: Callable[..., Path]):

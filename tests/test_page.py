@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from conftest import SEEDS, HashingEncoder
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from rag import Answer, Rag, Settings
 from rag.encode import SentenceEncoder, Vectors
@@ -26,9 +25,6 @@ from rag.records import ask_record, search_record
 from rag.web.page import converse, opening, serve
 
 APP = Path(__file__).parents[1] / "app.py"
-CHROMIUM_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-).split()
 WAIT_MS = 60_000  # the first question of a server loads the model
 
 ELECTION = "Who won the early presidential election with over 81% of the vote?"
@@ -98,17 +94,6 @@ def hostile_url(tmp_path_factory: pytest.TempPathFactory, encoder: SentenceEncod
     rag.close()
     with _served(folder / "index") as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-    if path is None:
-        pytest.fail("no Chromium found: install it, on Debian with 'apt-get install chromium'")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from html.parser import HTMLParser
@@ -12,15 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from evals.gold import Place, Question
 from evals.judge import Outcome, ReadPassage, ReadSentence
 from evals.report import AROUND, Detail, _excerpt, _stretches, number, percent, render, render_variants
-
-CHROMIUM_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-).split()
 
 HOSTILE = "</style></script><script>document.title='owned'</script><!-- <img src=x onerror=\"document.title='owned'\">"
 SOURCE = f"zorblatt {HOSTILE}.txt"
@@ -469,17 +464,6 @@ def address(html: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     path: Path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(html, encoding="utf-8")
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-    if path is None:
-        pytest.fail("no Chromium found: install it, on Debian with 'apt-get install chromium'")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

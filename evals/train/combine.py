@@ -26,6 +26,7 @@ from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from evals.train.evidence_model import FEATURES, Reader, features
 from evals.train.measure_reader import calibration_error, risk_coverage
 from evals.train.reading import Question, is_held_out, load
 from rag import Settings
@@ -33,7 +34,6 @@ from rag.encode import SentenceEncoder
 from rag.engine import Rag
 from rag.evidence import Candidate
 from rag.index import Reading
-from rag.reader import FEATURES, Reader, features
 from rag.retrieve import Filters, retrieve
 
 ROOT = Path(__file__).parents[2]

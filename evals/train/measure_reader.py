@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from rag.reader import Reader, Reading
+from evals.train.evidence_model import Reader, Reading
 
 TASKS = {
     "adversarial": ({"squad2_tune"}, {"given", "adversarial"}),

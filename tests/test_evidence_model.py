@@ -7,10 +7,10 @@ import shutil
 import pytest
 from tokenizers import Tokenizer
 
+from evals.train.evidence_model import FEATURES, MARK, MAX_PIECES, Reader, TrainedEvidence, encode_pair, features
 from rag.encode import bundled_folder
 from rag.errors import ModelUnavailable
 from rag.evidence import Candidate
-from rag.reader import FEATURES, MARK, MAX_PIECES, Reader, TrainedEvidence, encode_pair, features
 from rag.types import Passage, Span
 
 SENTENCES = ("The bridge was opened in 1931.", "It cost 4 million crowns.", "Nobody knows who designed it.")
