@@ -2,7 +2,8 @@
 
 Lays out what was measured and judged elsewhere, and measures nothing itself. The file opens offline: style, scripts and
 plots are inside, and its policy forbids it to load anything. Whatever comes from documents, questions or models is
-escaped by the template. Called by evals.run and evals.command.
+escaped by the template. Called by evals.run and evals.command. Over 300 lines, as what the page shows of a question
+belongs together.
 """
 
 import datetime as dt
@@ -42,6 +43,16 @@ GROUPS = {
     "passages": "Passages read",
     "retrieved": "Sentences, as retrieved",
     "sentences": "Sentences, by probability",
+}
+BY_KIND = {
+    "facts": "All facts",
+    "extra_sentences": "Extra sentences",
+    "citation_precision": "Citation precision",
+    "citation_recall": "Citation recall",
+    "passage_all@10": "All evidence in 10 passages",
+    "passage_mrr": "Passages: MRR",
+    "sentence_recall@1": "Likeliest sentence",
+    "sentence_mrr": "Sentences: MRR",
 }
 AROUND = 400  # characters shown before and after gold evidence, at most
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n|(?<=[.!?:\"”’)])\n")  # a line that ends a sentence mostly ends one
@@ -105,6 +116,7 @@ def render(summary: Summary, details: Sequence[Detail]) -> str:
         view="report",
         headlines={title: metrics[name] for name, title in HEADLINES.items() if name in metrics},
         groups=_grouped(summary["metrics"]),
+        by_kind=BY_KIND,
         stages={stage: says for stage, says in LOST_AT.items() if summary["lost"].get(stage)},
         lower={metric["name"] for metric in summary["metrics"] if metric["better"] == "lower"},
         curve=_tenths(summary["risk_coverage"]),

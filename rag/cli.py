@@ -28,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
 _SHOWN_PROBLEMS = 10  # of a gold file; the last line counts them all
 ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports the child only
 
@@ -54,11 +55,13 @@ def main() -> None:
     except ClickUsageError as error:
         code = fail(f"{error.format_message().rstrip('.')}; rag --help lists what there is", 2)  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
-        code = fail("stopped; the index is as it was before", 130)
+        code = INTERRUPTED
     except Exception as error:  # the user's request ends here
         if os.environ.get("FOOTNOTE_LOG", "").upper() == "DEBUG":
             raise
         code = fail(f"unexpected {type(error).__name__}: {_first_line(error)}; FOOTNOTE_LOG=DEBUG shows where", 1)
+    if code == INTERRUPTED:  # raised, or returned by typer, which turns Ctrl-C into it
+        fail("stopped; the index is as it was before", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -16,6 +16,7 @@ import pytest
 from conftest import SEEDS, HashingEncoder
 
 from rag import Rag, Settings
+from rag.cli import main
 from rag.config import BUNDLED_ENCODER
 
 RAG = shutil.which("rag", path=str(Path(sys.executable).parent)) or "rag is not installed beside this Python"
@@ -589,3 +590,17 @@ def test_privileges_can_be_dropped_here():
     assert hasattr(ctypes.CDLL(None), "prctl")
     assert done.returncode == 1
     assert "PermissionError" in done.stderr
+
+
+def test_a_command_that_is_stopped_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rag.engine.Rag.ask", interrupted)
+    monkeypatch.setattr(sys, "argv", ["rag", "ask", "Who?"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "rag: stopped; the index is as it was before\n"

@@ -150,7 +150,7 @@ def metric(name: str, group: str, label: str, value: float | None, **more: Any) 
 
 def group(name: str, value: str, n: int, lost: dict[str, int]) -> dict[str, Any]:
     share = {"value": 1 - sum(lost.values()) / n, "low": 0.1, "high": 0.9}
-    return {name: value, "n": n, "right": share, "refused": 0.25, "lost": lost}
+    return {name: value, "n": n, "right": share, "refused": 0.25, "lost": lost, "scores": {"facts": 0.875}}
 
 
 def summary(**more: Any) -> dict[str, Any]:
@@ -336,7 +336,7 @@ def test_wrong_answers_come_in_the_order_of_the_pipeline(elements: Elements) -> 
 def test_nothing_wrong_nothing_answered_and_nothing_known_can_be_shown() -> None:
     unknown = {"value": None, "low": None, "high": None}
     empty = summary(
-        kinds=[{"kind": "fact", "n": 1, "right": unknown, "refused": None, "lost": {}}],
+        kinds=[{"kind": "fact", "n": 1, "right": unknown, "refused": None, "lost": {}, "scores": {}}],
         splits=[],
         lost={},
         risk_coverage={"coverage": [], "risk": []},
