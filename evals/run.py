@@ -18,7 +18,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,10 @@ class GoldProblems(RagError):
 
 @dataclass(slots=True)
 class Recorder:
-    """Stands around an evidence model and keeps what it last read."""
+    """Stands around an evidence model and keeps what it has read; whoever asks empties it."""
 
     model: EvidenceModel
-    read_last: Sequence[tuple[Candidate, PassageEvidence]] = ()
+    kept: list[tuple[Candidate, PassageEvidence]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Recorder:
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
         """Return what the model returns."""
         found = self.model.read(question, candidates)
-        self.read_last = list(zip(candidates, found, strict=True))
+        self.kept += zip(candidates, found, strict=True)
         return found
 
 
@@ -225,13 +225,13 @@ def _ask(
     lines = "".join(dumped({"id": q.id, "question": q.question, "history": q.history}) + "\n" for q in to_ask)
 
     def answer(line: Record) -> Record:
-        recorder.read_last = []
+        recorder.kept = []
         result = rag.ask(line["question"], history=[(asked, said) for asked, said in line["history"]])
         record = ask_record(result, question_id=line["id"])
         return {
             "id": line["id"],
             "record": record,
-            "passages": [_passage_record(candidate, read) for candidate, read in recorder.read_last],
+            "passages": [_passage_record(candidate, read) for candidate, read in recorder.kept],
         }
 
     n_done = itertools.count(len(kept) + 1)

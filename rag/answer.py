@@ -17,6 +17,14 @@ _ARTICLES = frozenset({"a", "an", "the"})
 _AMOUNT = re.compile(r"(?:(?<!\w)[-−+])?[$€£¥]?\d[\d.,]*[²³]?\s?%?")  # words() knows no signs
 
 
+# A sentence that opens so speaks of the one before it: "He added that …", "This was …".
+_REFERS_BACK = re.compile(
+    r"[\"“”'‘’«]*(?:he|she|they|it|his|her|their|its|this|these|those|such|the (?:former|latter)|both)\b"
+    r"(?! (?:year|month|week|quarter|century)\b)(?!(?:'s|’s| is| was) \w+ (?:that|to|who)\b)",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """A sentence that is a candidate for the answer."""
@@ -25,40 +33,73 @@ class Quote:
     evidence: SentenceEvidence
 
     @property
+    def place(self) -> tuple[str, Span]:
+        """Where the sentence stands."""
+        return self.passage.doc_id, self.evidence.span
+
+    @property
+    def sentence(self) -> str:
+        """The sentence that answers."""
+        return self.passage.quote(self.evidence.span)
+
+    @property
     def span(self) -> Span:
-        """Where the sentence stands in its document."""
-        return self.evidence.span
+        """What is shown: the sentence, and the one before it if it makes no sense without."""
+        before = [span for span in self.passage.sentences if span < self.evidence.span]
+        if not before or not _REFERS_BACK.match(self.sentence):
+            return self.evidence.span
+        between = self.passage.quote(Span(before[-1].start, self.evidence.span.end))[
+            len(before[-1]) : -len(self.sentence)
+        ]
+        if between.strip() or "\n\n" in between:  # another paragraph, or something that was left out, lies between
+            return self.evidence.span
+        return Span(before[-1].start, self.evidence.span.end)
 
     @property
     def text(self) -> str:
-        """The sentence."""
+        """What is shown."""
         return self.passage.quote(self.span)
 
 
-def select(
-    read: Sequence[PassageEvidence],
-    *,
-    covered: Callable[[str], frozenset[int]],
-    min_probability: float,
-    max_claims: int,
-) -> list[list[Quote]]:
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read for one question: the evidence, and which parts of the question a text speaks of."""
+
+    passages: Sequence[PassageEvidence]
+    covered: Callable[[str], frozenset[int]]
+
+
+def select(reads: Sequence[Read], *, min_probability: float, max_claims: int) -> list[list[Quote]]:
     """Return groups of quotes: a group a claim, its first quote the best, the others saying the same elsewhere.
 
-    The most probable sentence answers; a further one is taken only if it is probable enough by itself and speaks of a
-    part of the question (``covered``) that none before it does. Empty if no sentence reaches min_probability.
+    reads: one for each question asked; each may have a claim before the first has a second one. The most probable
+    sentence answers; a further one is taken only if it is probable enough by itself and speaks of a part of the
+    question that none before it does. Empty if no sentence reaches min_probability.
     """
     groups: list[list[Quote]] = []
-    spoken: frozenset[int] = frozenset()
-    for quote in _by_probability(read):
+    for n_later, read in zip(reversed(range(len(reads))), reads, strict=True):
+        room = max_claims - len(groups)
+        _answer_one(groups, read, min_probability=min_probability, room=max(room - n_later, min(room, 1)))
+    return _in_reading_order(groups)
+
+
+def _answer_one(groups: list[list[Quote]], read: Read, *, min_probability: float, room: int) -> None:
+    """Add what answers one question: quotes to groups that say the same, at most ``room`` new groups for the others."""
+    answered, spoken = False, frozenset[int]()
+    for quote in _by_probability(read.passages):
         if quote.evidence.probability < min_probability:
             break
-        same = next((group for group in groups if says_the_same(group[0].text, quote.text)), None)
+        same = next((group for group in groups if says_the_same(group[0].sentence, quote.sentence)), None)
         if same is not None:
-            same.append(quote)
-        elif not groups or (len(groups) < max_claims and not covered(quote.text) <= spoken):
+            if all(quote.place != other.place for other in same):
+                same.append(quote)
+        elif room > 0 and not (answered and read.covered(quote.sentence) <= spoken):
             groups.append([quote])
-            spoken |= covered(quote.text)
-    return _in_reading_order(groups)
+            room -= 1
+        else:
+            continue
+        answered = True
+        spoken |= read.covered(quote.sentence)
 
 
 def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Document]) -> tuple[Claim, ...]:

