@@ -32,7 +32,7 @@ lint: $(DEV_STAMP) ## format, lint, types and import rules, without the tests
 	$(BIN)/lint-imports
 
 eval: $(DEV_STAMP) ## evaluate against the baseline, with ablations; SCIFACT=folder and SQUAD=file add outside benchmarks
-	$(BIN)/rag eval --vary retrieval=fused,dense,lexical --vary evidence=baseline,none --out eval-report/ablation
+	$(BIN)/rag eval --vary retrieval=fused,dense,lexical --vary evidence=trained,baseline,none --out eval-report/ablation
 	$(BIN)/rag eval --baseline evals/baseline.json --out eval-report
 	$(if $(SCIFACT),$(BIN)/python -m evals.bench_scifact $(SCIFACT))
 	$(if $(SQUAD),$(BIN)/python -m evals.bench_squad $(SQUAD) --out eval-report/squad)

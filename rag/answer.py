@@ -110,7 +110,7 @@ def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Docume
         citations = []
         for quote in group:
             marker += 1
-            citation = cite(document(quote.passage.doc_id), quote.span, marker=marker)
+            citation = cite(document(quote.passage.doc_id), quote.span, marker=marker, answer=quote.evidence.answer)
             if citation.quote != quote.text:  # what was judged must be what is shown
                 raise IndexDamaged(
                     f"{citation.source}: its text and its passages differ; delete the index, run rag ingest"
@@ -120,7 +120,7 @@ def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Docume
     return tuple(made)
 
 
-def cite(document: Document, span: Span, *, marker: int) -> Citation:
+def cite(document: Document, span: Span, *, marker: int, answer: Span | None = None) -> Citation:
     """Return the citation of these characters; the quote is cut from the document, never passed in."""
     return Citation(
         marker=marker,
@@ -131,6 +131,7 @@ def cite(document: Document, span: Span, *, marker: int) -> Citation:
         date=document.date,
         span=span,
         quote=span.cut(document.text),
+        answer=answer,
     )
 
 

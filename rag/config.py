@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     min_probability: float = Field(
         0.5, ge=0.0, le=1.0, description="a sentence answers from this probability on; see docs/decisions/0004"
     )
+    max_error: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="share of the answers given that may be wrong, by the curve measured on the development questions; "
+        "it can only raise min_probability, and 1 leaves that alone",
+    )
     max_claims: int = Field(3, ge=1, le=10, description="quotes an answer may have; a fact needs one, a comparison two")
     max_question_chars: int = Field(
         2000, ge=10, le=100_000, description="characters; the encoder reads about 1,000 and a longer one is a document"

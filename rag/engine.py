@@ -19,7 +19,7 @@ from rag.condense import condense
 from rag.config import Settings
 from rag.encode import Encoder, SentenceEncoder
 from rag.errors import DocumentError, UsageError
-from rag.evidence import EvidenceModel, PassageEvidence, RetrievalScores
+from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
 from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
 from rag.names import learn_names
@@ -63,7 +63,8 @@ class Rag:
         self._encoder = encoder or SentenceEncoder(
             self.settings.encoder, batch_size=self.settings.batch_size, threads=self.settings.threads
         )
-        self._evidence = evidence or RetrievalScores()
+        self._evidence = evidence or TrainedEvidence(threads=self.settings.threads)
+        self._min_probability = max(self.settings.min_probability, min_probability_for(self.settings.max_error))
         self._rankings = tuple(rankings)
         shaping = {**self.settings.shaping(), "encoder": self._encoder.name}
         self.index = Index(self.settings.index_dir, shaping=shaping)
@@ -93,8 +94,10 @@ class Rag:
         return preview([Path(path) for path in paths], settings=self.settings, encoder=self._encoder)
 
     def warm_up(self) -> None:
-        """Load the encoder now, so that the first question does not wait for it."""
+        """Load the models now, so that the first question does not wait for them."""
         self._encoder.encode(["warm up"])
+        if isinstance(self._evidence, TrainedEvidence):
+            self._evidence.warm_up()
 
     def close(self) -> None:
         """Give the files of the index back; the next question opens them again."""
@@ -204,12 +207,12 @@ class Rag:
                 covered = [partial(_covered, reading, each.query) for each in found]
                 quotes = select(
                     [Read(passages, speaks_of) for passages, speaks_of in zip(evidence, covered, strict=True)],
-                    min_probability=self.settings.min_probability,
+                    min_probability=self._min_probability,
                     max_claims=self.settings.max_claims,
                 )
                 claims = cite_all(quotes, reading.catalog.document)
         if not claims:
-            yield asking.abstain("evidence", _no_evidence(evidence, self.settings.min_probability), hits)
+            yield asking.abstain("evidence", _no_evidence(evidence, self._min_probability), hits)
             return
         yield from claims
         yield asking.answer(claims, hits)

@@ -161,6 +161,26 @@ class LexicalIndex:
         return found
 
 
+def spelt_as_in(text: str, question: str, query: Query) -> str:
+    """Return the question with the names that a text spells otherwise, or knows by another name, as the text has them.
+
+    query: the parts of this question. A model that reads both need not know then that Tokaev is Tokayev.
+    """
+    written = {word.stem: word.text for word in reversed(words(text))}  # as they stand there first
+    pieces, start, before = [], 0, None
+    for word, (own, *others) in zip(content_words(question), query, strict=True):
+        other = next((a for a in others if written.keys() >= set(a.stems)), None)
+        at = question.find(word.text, start)
+        if other is None or at < 0 or written.keys() >= set(own.stems):
+            continue
+        if other == before:  # one name of two words for another
+            pieces.append(question[start:at].rstrip(" -"))
+        else:
+            pieces.append(question[start:at] + " ".join(written[stem] for stem in other.stems))
+        start, before = at + len(word.text), other
+    return "".join([*pieces, question[start:]])
+
+
 def _is_variant(one: str, other: str) -> bool:
     """Whether two names that look alike are one name in two spellings: vowels may differ, consonants may not.
 

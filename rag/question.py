@@ -85,7 +85,8 @@ def parts(question: str) -> tuple[str, ...]:
 
     "Who built it, and when was it opened?" asks two things, and no sentence need answer both.
     """
-    found, start = [], 0
+    found: list[str] = []
+    start = 0
     for cut in _JOINED.finditer(question):
         if len(found) + 1 < MAX_PARTS and _stands(question[start : cut.start()]) and _stands(question[cut.end() :]):
             found.append(question[start : cut.start()])

@@ -64,6 +64,7 @@ def citation_record(citation: Citation) -> Record:
         "start": citation.span.start,
         "end": citation.span.end,
         "quote": citation.quote,
+        "answer": {"start": citation.answer.start, "end": citation.answer.end} if citation.answer else None,
     }
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from rag.errors import DocumentError
 from rag.ingest import IngestReport, Prepared
 from rag.records import Record
-from rag.types import Abstention, Answer, Citation, Exclusion, Hit, Result, Span
+from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Result, Span
 
 _SNIPPET_CHARS = 240
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
@@ -35,12 +35,18 @@ def result_text(result: Result) -> RenderableType:
     if result.standalone_question != result.question:
         rewritten = [Text(f"Asked as: {printable(result.standalone_question)}\n", style="dim")]
     if isinstance(result, Answer):
-        claims = [
-            Text(f"{printable(claim.text)} {''.join(f'[{c.marker}]' for c in claim.citations)}")
-            for claim in result.claims
-        ]
+        claims = [_claim(claim) for claim in result.claims]
         return Group(*rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations))
     return Group(*rewritten, _refusal(result))
+
+
+def _claim(claim: Claim) -> Text:
+    """Return a claim with its markers; where it is a quote, the short answer in it is bold."""
+    text = Text(printable(claim.text))  # as many characters as before
+    first = claim.citations[0]
+    if first.answer and first.quote == claim.text:
+        text.stylize("bold", first.answer.start - first.span.start, first.answer.end - first.span.start)
+    return text.append(f" {''.join(f'[{c.marker}]' for c in claim.citations)}")
 
 
 def _footnote(citation: Citation) -> Text:

@@ -15,7 +15,7 @@ from rag.encode import Encoder, Vectors
 from rag.errors import UsageError
 from rag.evidence import Candidate
 from rag.index import Reading
-from rag.lexical import rephrasings
+from rag.lexical import rephrasings, spelt_as_in
 from rag.types import Hit, Passage, Unit, doc_id_of, span_of, unit_id
 
 Ranking = Literal["dense", "lexical"]
@@ -107,7 +107,7 @@ def retrieve(
     fused = fuse([*(_passages_of(ranking, reading) for ranking in by_sentence), *ranked("passages")], top_k=top_k)
     passages = reading.catalog.passages(found for found, _ in fused)
     hits = tuple(Hit(passages[found], score, rank, "fused") for rank, (found, score) in enumerate(fused, start=1))
-    return Retrieved(hits, _candidates(hits, reading, query, vectors, dict(sentences)), query)
+    return Retrieved(hits, _candidates(hits, reading, question, query, vectors, scores=dict(sentences)), query)
 
 
 def merge_hits(found: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
@@ -129,7 +129,13 @@ def _passages_of(sentences: Sequence[str], reading: Reading) -> list[str]:
 
 
 def _candidates(
-    hits: Sequence[Hit], reading: Reading, query: Query, vectors: Vectors, scores: Mapping[str, float]
+    hits: Sequence[Hit],
+    reading: Reading,
+    question: str,
+    query: Query,
+    vectors: Vectors,
+    *,
+    scores: Mapping[str, float],
 ) -> tuple[Candidate, ...]:
     passages = [hit.passage for hit in hits]
     ids = list(dict.fromkeys(unit_id(p.doc_id, span) for p in passages for span in p.sentences))
@@ -143,6 +149,7 @@ def _candidates(
             similarities=tuple(float((vectors @ stored[found]).max()) for found in sentence_ids),
             coverages=tuple(reading.lexical.coverage(query, reading.lexical.covered(query, text)) for text in texts),
             fused=tuple(scores.get(found, 0.0) for found in sentence_ids),
+            question=spelt_as_in(passage.text, question, query),
         )
 
     return tuple(candidate(passage) for passage in passages)

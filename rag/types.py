@@ -149,7 +149,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Exact characters of one source. ``marker`` is the footnote number, from 1."""
+    """Exact characters of one source. ``marker`` is the footnote number, from 1; ``answer`` the short answer inside."""
 
     marker: int
     doc_id: str
@@ -159,8 +159,10 @@ class Citation:
     date: dt.date | None
     span: Span
     quote: str
+    answer: Span | None = None
 
     def __post_init__(self) -> None:
+        _require(self.answer is None or self.span.covers(self.answer), f"citation [{self.marker}]: answer lies outside")
         _require(self.marker >= 1, f"footnote markers count from 1, got {self.marker}")
         _require(bool(self.quote.strip()), f"citation [{self.marker}] quotes nothing")
         _require(len(self.quote) == len(self.span), f"citation [{self.marker}]: quote and span differ in length")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rag import Abstention, Answer, Claim, Rag, Settings, Stage
 from rag.encode import SentenceEncoder
-from rag.errors import IndexMissing, InvalidValue, UsageError
+from rag.errors import IndexMissing, InvalidValue, SettingsError, UsageError
 from rag.evidence import Candidate, PassageEvidence, SentenceEvidence
 from rag.question import question_itself
 from rag.types import Result, Span
@@ -390,3 +390,29 @@ def test_eight_streams_at_once_do_not_mix(small: Rag):
     for question, kept in zip(questions, events, strict=True):
         assert isinstance(kept[-1], Answer)
         assert without_timings(kept[-1]) == without_timings(small.ask(question))
+
+
+def test_each_question_asked_in_one_is_searched_and_answered(seeds: Rag):
+    result = seeds.ask(
+        "Who won the early election with over 81% of the vote, and how many Russian companies operate in Kazakhstan?"
+    )
+    assert isinstance(result, Answer)
+    quotes = " ".join(citation.quote for citation in result.citations)
+    assert "81%" in quotes
+    assert "9,000 Russian companies" in quotes
+    check_quotes(result, text_on_disk)
+
+
+def test_the_more_error_is_tolerated_the_less_is_refused(seeds_index: Path, encoder: SentenceEncoder):
+    refused = []
+    for max_error in (0.3, 0.5, 0.9):
+        rag = Rag(Settings(index_dir=seeds_index, max_error=max_error), encoder=encoder)
+        refused.append(sum(isinstance(rag.ask(question), Abstention) for question in QUESTIONS))
+        rag.close()
+    assert refused == sorted(refused, reverse=True)
+    assert refused[-1] < refused[0]
+
+
+def test_an_error_below_what_was_measured_is_refused(tmp_path: Path):
+    with pytest.raises(SettingsError, match="lowest error measured"):
+        Rag(Settings(index_dir=tmp_path, max_error=0.001))

@@ -138,8 +138,9 @@ def test_without_a_decision_the_last_of_very_many_sentences_still_has_a_probabil
 
 
 def test_the_model_that_is_used_stands_first_under_its_name():
-    assert list(EVIDENCE_MODELS) == ["baseline", "none"]
+    assert list(EVIDENCE_MODELS) == ["trained", "baseline", "none"]
     assert {name: model().name for name, model in EVIDENCE_MODELS.items()} == {
+        "trained": "trained-reader",
         "baseline": "retrieval-scores",
         "none": "first-sentence",
     }

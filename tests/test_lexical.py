@@ -17,7 +17,7 @@ from rag.bm25 import UnitIndex
 from rag.errors import IndexDamaged
 from rag.index import units_of
 from rag.ingest import Prepared
-from rag.lexical import LexicalIndex, rephrasings
+from rag.lexical import LexicalIndex, rephrasings, spelt_as_in
 from rag.types import UNITS, Span, Unit, unit_id
 from rag.words import content_words, fold, words
 
@@ -443,3 +443,20 @@ def test_a_name_that_only_begins_sentences_meets_its_variants():
         },
     )
     assert len(index.rank("sentences", index.query("Tokayev?"), 5)) == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "spelt"),
+    [
+        ("When did Tokaev win?", "When did Tokayev win?"),
+        ("When did Tokayev win?", "When did Tokayev win?"),
+        ("What did tokaev's ally say in Nur-Sultan?", "What did Tokayev ally say in Astana?"),
+        ("Who is Putin?", "Who is Putin?"),
+        ("", ""),
+    ],
+)
+def test_a_question_is_spelt_as_a_text_spells_its_names(question: str, spelt: str):
+    text = "In Astana they said that Tokayev won."
+    index = index_of(text, "It is said of Tokayev and of Astana.")
+    query = index.query(question, synonyms=[("Astana", "Nur-Sultan")])
+    assert spelt_as_in(text, question, query) == spelt

@@ -31,20 +31,20 @@ def written(*asked_for: str) -> list[str]:
 
 def test_nothing_asked_for_is_the_default_alone():
     assert variants([]) == [Variant()]
-    assert written() == ["retrieval=fused, evidence=baseline"]
+    assert written() == ["retrieval=fused, evidence=trained"]
 
 
 def test_the_default_is_the_engine_as_users_get_it():
     assert RETRIEVALS[Variant().retrieval] == RANKINGS
-    assert Variant().model().name == "retrieval-scores"
+    assert Variant().model().name == "trained-reader"
     assert Variant().settings == {}
 
 
 def test_each_value_of_a_choice_is_a_variant_in_the_order_given():
     assert written("retrieval=lexical,dense,fused") == [
-        "retrieval=lexical, evidence=baseline",
-        "retrieval=dense, evidence=baseline",
-        "retrieval=fused, evidence=baseline",
+        "retrieval=lexical, evidence=trained",
+        "retrieval=dense, evidence=trained",
+        "retrieval=fused, evidence=trained",
     ]
 
 
@@ -62,10 +62,10 @@ def test_a_choice_of_the_default_is_the_default(text: str):
 
 def test_of_several_settings_only_those_at_their_default_go_unnamed():
     assert written("min_probability=0.5,0.7", "max_claims=3,1") == [
-        "retrieval=fused, evidence=baseline",
-        "retrieval=fused, evidence=baseline, max_claims=1",
-        "retrieval=fused, evidence=baseline, min_probability=0.7",
-        "retrieval=fused, evidence=baseline, min_probability=0.7, max_claims=1",
+        "retrieval=fused, evidence=trained",
+        "retrieval=fused, evidence=trained, max_claims=1",
+        "retrieval=fused, evidence=trained, min_probability=0.7",
+        "retrieval=fused, evidence=trained, min_probability=0.7, max_claims=1",
     ]
 
 
@@ -136,8 +136,11 @@ def test_a_choice_without_a_value_is_refused(text: str):
     [
         ("retrieval=sparse", "--vary retrieval=sparse: no such retrieval; there are fused, dense, lexical"),
         ("retrieval=dense,Fused", "--vary retrieval=Fused: no such retrieval; there are fused, dense, lexical"),
-        ("evidence=oracle", "--vary evidence=oracle: no such evidence; there are baseline, none"),
-        ("evidence=baseline=none", "--vary evidence=baseline=none: no such evidence; there are baseline, none"),
+        ("evidence=oracle", "--vary evidence=oracle: no such evidence; there are trained, baseline, none"),
+        (
+            "evidence=baseline=none",
+            "--vary evidence=baseline=none: no such evidence; there are trained, baseline, none",
+        ),
     ],
 )
 def test_a_value_that_does_not_exist_is_refused_with_those_that_do(text: str, message: str):
@@ -193,7 +196,7 @@ def test_whatever_is_asked_for_is_taken_or_refused_in_one_line(asked_for: list[s
 
 def test_a_folder_is_named_after_all_choices():
     (variant,) = variants(["min_probability=0.7", "retrieval=dense"])
-    assert variant.folder == "retrieval-dense_evidence-baseline_min_probability-0.7"
+    assert variant.folder == "retrieval-dense_evidence-trained_min_probability-0.7"
 
 
 @given(
@@ -213,7 +216,7 @@ def test_whatever_value_is_taken_the_folder_is_one_portable_name(name: str, valu
 def test_every_named_retrieval_and_model_makes_a_portable_folder():
     asked_for = [f"retrieval={','.join(RETRIEVALS)}", f"evidence={','.join(EVIDENCE_MODELS)}", "min_probability=0,1,.5"]
     folders = [variant.folder for variant in variants(asked_for)]
-    assert len({folder.casefold() for folder in folders}) == len(folders) == 3 * 2 * 3
+    assert len({folder.casefold() for folder in folders}) == len(folders) == 3 * 3 * 3
     assert all(PORTABLE.fullmatch(folder) for folder in folders)
 
 

@@ -1,12 +1,13 @@
 """Fit the classifier that weighs the trained reader against retrieval, and measure both with the product's retrieval.
 
-    python -m evals.train.combine MODEL_FOLDER READING_FOLDER [--questions 300] [--found CACHE.pkl]
+    python -m evals.train.combine MODEL_FOLDER READING_FOLDER [--questions 300] [--found CACHE.pkl] [--examples FOLDER]
 
 Questions on held-out articles are asked of an index of all held-out paragraphs; of every third one the paragraphs that
 hold its answer are taken away, which makes it a natural near-miss; those of SQuAD 2.0 are unanswerable on purpose. The
 development questions over the seeds count, too; the test questions are only measured. Fitted are: all sentences first,
 then the three likeliest of each question, among which the decision falls; then slope and bias (Platt, 1999) to how
-often the likeliest sentence is right. Writes decision.json into the model's folder.
+often the likeliest sentence is right; and slope and bias of "supports this statement" to statements made of held-out
+questions. Writes decision.json, and the weights, into OUT, the package's own folder of weights without.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import hashlib
 import json
 import pickle
 import random
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,20 +28,23 @@ from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from evals.train.evidence_model import FEATURES, Reader, features
+from evals.train.make_examples import statements
 from evals.train.measure_reader import calibration_error, risk_coverage
 from evals.train.reading import Question, is_held_out, load
 from rag import Settings
 from rag.encode import SentenceEncoder
 from rag.engine import Rag
-from rag.evidence import Candidate
+from rag.evidence import FEATURES, WEIGHTS, Candidate, RetrievalScores, features
 from rag.index import Reading
+from rag.question import question_itself
+from rag.reader import Reader
 from rag.retrieve import Filters, retrieve
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {"squad2_tune": 0.35, "squadshifts_new_wiki": 0.4, "nq_oracle": 0.25}  # shares of the questions asked
 READER_ALONE = ("answers", "evidence", "share", "span", "answers_margin", "evidence_margin")
 RETRIEVAL_ALONE = ("similarity", "coverage", "reciprocal_rank", "similarity_margin", "coverage_margin")
+MIN_GIVEN = 20  # answers from which an error is measured; fewer say nothing
 HARD = 3  # sentences a question that the second fit sees
 
 
@@ -73,6 +78,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--questions", type=int, default=300, help="on held-out articles")
     parser.add_argument("--found", type=Path, help="keep what retrieval found here; used if it is there")
+    parser.add_argument("--examples", type=Path, required=True, help="folder of make_examples, for its statements")
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--only-find", action="store_true", help="end when that is written")
     arguments = parser.parse_args()
     if arguments.found and arguments.found.exists():
@@ -104,22 +111,47 @@ def main() -> None:
             "baseline": {g: by_group(some, *_judged_by_baseline(some))[g] for g, some in baseline.items()},
         },
         "risk": risk(*probabilities),
+        "support": fit_support(reader, arguments.examples),
     }
-    (arguments.model / "decision.json").write_text(json.dumps(decision, indent=1) + "\n", encoding="utf-8")
+    arguments.out.mkdir(exist_ok=True)
+    for name in ("config.json", "model.safetensors"):
+        if arguments.out != arguments.model:
+            shutil.copy(arguments.model / name, arguments.out)
+    (arguments.out / "decision.json").write_text(json.dumps(decision, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(decision, indent=1))
 
 
 def read(reader: Reader, found: Found) -> Asked:
     """Let the model read what retrieval found."""
     texts = [[c.passage.quote(span) for span in c.passage.sentences] for c in found.candidates]
-    rows = features(found.candidates, reader.read(found.question, texts))
+    rows = features(found.candidates, reader.read([c.question or found.question for c in found.candidates], texts))
     return Asked(found.group, found.kind, found.answerable, np.concatenate([r for r in rows if len(r)]), found.holds)
+
+
+def fit_support(reader: Reader, examples: Path) -> dict[str, float]:
+    """Return slope and bias for one half of the held-out statements, and how well they tell on the other."""
+    made = statements(examples / "dev.jsonl.gz", limit=600)
+    logits = np.array([reader.read([text], [sentences])[0].answers for text, sentences, _ in track(made, "statements")])
+    labels = np.array([supported for _, _, supported in made])
+    half = np.arange(len(made)) // 2 % 2 == 0  # pairs of a true and a false one
+    platt = _logistic(logits[half][:, None], labels[half], c=100.0)
+    slope, bias = float(platt.coef_[0][0]), float(platt.intercept_[0])
+    probability = 1 / (1 + np.exp(-(slope * logits[~half] + bias)))
+    return {
+        "slope": round(slope, 4),
+        "bias": round(bias, 4),
+        "statements": int((~half).sum()),
+        "supported": int(labels[~half].sum()),
+        "auroc": round(float(roc_auc_score(labels[~half], probability)), 3),
+        "accuracy": round(float(((probability >= 0.5) == labels[~half]).mean()), 3),
+        "ece": round(calibration_error(probability, labels[~half]), 3),
+    }
 
 
 def _find_gold(encoder: SentenceEncoder) -> Iterator[Found]:
     lines = (ROOT / "evals" / "gold" / "seeds.jsonl").read_text(encoding="utf-8").splitlines()
     with tempfile.TemporaryDirectory() as folder:
-        rag = Rag(Settings(index_dir=Path(folder)), encoder=encoder)
+        rag = Rag(Settings(index_dir=Path(folder)), encoder=encoder, evidence=RetrievalScores())
         rag.ingest([ROOT / "seeds"])
         with rag.index.read() as opened:
             asking = {"opened": opened, "encoder": encoder}
@@ -144,7 +176,7 @@ def _find_held_out(data: Path, n_questions: int, encoder: SentenceEncoder) -> It
         corpus.mkdir()
         for text, name in names.items():
             (corpus / name).write_text(text, encoding="utf-8")
-        rag = Rag(Settings(index_dir=Path(folder, "index")), encoder=encoder)
+        rag = Rag(Settings(index_dir=Path(folder, "index")), encoder=encoder, evidence=RetrievalScores())
         rag.ingest([corpus])
         with rag.index.read() as opened:
             asking = {"opened": opened, "encoder": encoder}
@@ -174,6 +206,7 @@ def _find(
 ) -> Found:
     """Retrieve as the product does. answers: (source, start, end); without: sources not to be read."""
     settings = Settings()
+    question = question_itself(question)
     top_k = settings.passages_read + 20 * bool(without)
     found = retrieve(
         question,
@@ -250,7 +283,9 @@ def risk(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> list[dic
     rows = []
     for threshold in np.arange(0.1, 0.96, 0.05):
         given = probability >= threshold
-        error = float((~right[given]).mean()) if given.any() else 0.0
+        if given.sum() < MIN_GIVEN:
+            break
+        error = float((~right[given]).mean())
         rows.append({"threshold": round(float(threshold), 2), "answered": round(float(given.mean()), 3)})
         rows[-1]["wrong"] = round(error, 3)
     return rows

@@ -238,6 +238,30 @@ def natural(questions: Sequence[Question], mined: Sequence[Sequence[Paragraph]])
             yield *place, window(Question(question.id, question.text, near[0], ()), None, kind="searched")
 
 
+def statements(dev: Path, *, limit: int, seed: int = 1) -> list[tuple[str, tuple[str, ...], bool]]:
+    """Return (statement, passage as sentences, whether it supports the statement) of held-out questions, half and half.
+
+    A false statement has the wrong answer, or a name, number, year or word of the true one exchanged.
+    """
+    rng = random.Random(seed)  # noqa: S311 - nothing secret
+    with gzip.open(dev, "rt", encoding="utf-8") as lines:
+        rows = [row for row in map(json.loads, lines) if row["kind"] == "given"]
+    found: list[tuple[str, tuple[str, ...], bool]] = []
+    for row in rng.sample(rows, len(rows)):
+        place = tuple(row["answer"]) if row["answer"] else None
+        example = Example(row["question"], tuple(row["sentences"]), tuple(row["gold"]), place, "given")
+        true = corrupt.stated(example)
+        names = corrupt.names_of(example.sentences)
+        false = (true and (corrupt.answered_wrongly(example, names, rng) if rng.random() < 0.5 else None)) or (
+            true and corrupt.question_swapped(true, names, rng)
+        )
+        if true and false:
+            found += [(true.question, true.sentences, True), (false.question, false.sentences, False)]
+        if len(found) >= limit:
+            break
+    return found
+
+
 def window(question: Question, rng: random.Random | None, *, kind: str = "") -> Example:
     """Return the question with sentences around the one that matters; the whole paragraph half of the time.
 

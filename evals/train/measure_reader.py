@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from evals.train.evidence_model import Reader, Reading
+from rag.reader import Reader, Reading
 
 TASKS = {
     "adversarial": ({"squad2_tune"}, {"given", "adversarial"}),
@@ -69,7 +69,7 @@ def main() -> None:
 
 def judge(reader: Reader, rows: Sequence[dict[str, Any]]) -> list[Judged]:
     """Let the model read each example."""
-    return [Judged(row, reader.read(row["question"], [row["sentences"]])[0]) for row in rows]
+    return [Judged(row, reader.read([row["question"]], [row["sentences"]])[0]) for row in rows]
 
 
 def measure(judged: Sequence[Judged]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     python -m evals.train.reader EXAMPLES_FOLDER RUN_FOLDER [--examples 60000] [--minutes 90]
 
-all-MiniLM-L6-v2 with four outputs a token (evidence_model.py says what they mean). Word embeddings stay as they are. No
+all-MiniLM-L6-v2 with four outputs a token (rag/reader.py says what they mean). Word embeddings stay as they are. No
 dropout: it is slow on CPU. A step's micro-batches are of like length and go to single-threaded workers as these become
 free: where another program keeps a core busy, that is several times as fast as one batch on two threads.
 A checkpoint is written every few minutes and when the program is asked to end; the same command goes on from it, also
@@ -33,8 +33,8 @@ from torch.nn import functional
 from transformers import BertConfig, BertForTokenClassification
 from transformers.utils import logging as transformers_logging
 
-from evals.train.evidence_model import CLS, LABELS, MARK, PAD, Pair, encode_pair
 from rag.encode import bundled_folder
+from rag.reader import CLS, LABELS, MARK, PAD, Pair, encode_pair
 
 WORKERS = len(os.sched_getaffinity(0))
 WARM_UP = 0.04  # of all steps

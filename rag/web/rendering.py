@@ -110,8 +110,18 @@ def _answer(claims: Sequence[Claim], number: int) -> str:
         for citation in claim.citations:
             markers += _marker(citation, number, is_first=citation.marker not in seen)
             seen.add(citation.marker)
-        paragraphs.append(f'<p class="claim"><span class="statement">{shown(claim.text)}</span> {markers}</p>')
+        paragraphs.append(f'<p class="claim"><span class="statement">{_statement(claim)}</span> {markers}</p>')
     return f'<div class="answer">{"".join(paragraphs)}</div>'
+
+
+def _statement(claim: Claim) -> str:
+    """Return the claim; where it is a quote, the short answer in it stands out."""
+    first = claim.citations[0]
+    if first.answer is None or first.quote != claim.text:
+        return shown(claim.text)
+    start, end = first.answer.start - first.span.start, first.answer.end - first.span.start
+    before, short, after = (shown(part) for part in (claim.text[:start], claim.text[start:end], claim.text[end:]))
+    return f"{before}<strong>{short}</strong>{after}"
 
 
 def _marker(citation: Citation, number: int, *, is_first: bool) -> str:

@@ -1,4 +1,4 @@
-"""What the model reads, and that what it says comes back to the right sentences. The weights here are random."""
+"""What the model reads, and that what it says comes back to the right sentences; random weights unless said."""
 
 import hashlib
 import json
@@ -7,10 +7,10 @@ import shutil
 import pytest
 from tokenizers import Tokenizer
 
-from evals.train.evidence_model import FEATURES, MARK, MAX_PIECES, Reader, TrainedEvidence, encode_pair, features
 from rag.encode import bundled_folder
 from rag.errors import ModelUnavailable
-from rag.evidence import Candidate
+from rag.evidence import FEATURES, WEIGHTS, Candidate, TrainedEvidence, features
+from rag.reader import MARK, MAX_PIECES, Reader, encode_pair
 from rag.types import Passage, Span
 
 SENTENCES = ("The bridge was opened in 1931.", "It cost 4 million crowns.", "Nobody knows who designed it.")
@@ -33,9 +33,9 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("reader")
     config = BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_labels=4)
     BertForTokenClassification(config).save_pretrained(path)
-    shutil.copy(bundled_folder() / "tokenizer.json", path)
     digest = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
     decision = {"name": "random", "sha256": digest, "bias": 0.0, "weights": dict.fromkeys(FEATURES, 0.1)}
+    decision["support"] = {"slope": 1.0, "bias": 0.0}
     (path / "decision.json").write_text(json.dumps(decision))
     return path
 
@@ -63,8 +63,8 @@ def test_what_is_too_long_is_left_out(tokenizer):
 def test_passages_are_read_alike_alone_and_together(folder):
     reader = Reader(folder, threads=2, bf16=False)
     passages = [list(SENTENCES[:n]) for n in (1, 3, 2, 3, 1)]
-    together = reader.read("When?", passages)
-    alone = [reader.read("When?", [passage])[0] for passage in passages]
+    together = reader.read(["When?"] * 5, passages)
+    alone = [reader.read(["When?"], [passage])[0] for passage in passages]
     for one, other in zip(together, alone, strict=True):
         assert one.answers == pytest.approx(other.answers, abs=1e-4)
         assert one.evidence == pytest.approx(other.evidence, abs=1e-4)
@@ -82,14 +82,14 @@ def test_each_sentence_gets_a_probability_and_its_answer_lies_inside(folder):
     read = TrainedEvidence(folder).read("When?", candidates)
     assert [len(r.sentences) for r in read] == [3, 0]
     assert all(0 <= s.probability <= 1 for s in read[0].sentences)
-    assert all(s.span.covers(s.answer) for s in read[0].sentences)
+    assert all(s.answer is None or s.span.covers(s.answer) for s in read[0].sentences)
     assert read[1].probability == 0
 
 
 def test_margins_are_zero_for_the_best_and_negative_for_others(folder):
     passage = Passage("d:1", "d", Span(0, 3), "", text="A B", sentences=(Span(0, 1), Span(2, 3)))
     candidate = Candidate(passage, (0.1, 0.3), (0.0, 0.5))
-    rows = features([candidate], Reader(folder).read("B?", [["A", "B"]]))[0]
+    rows = features([candidate], Reader(folder).read(["B?"], [["A", "B"]]))[0]
     assert rows.shape == (2, len(FEATURES))
     assert rows[:, FEATURES.index("similarity_margin")] == pytest.approx([-0.2, 0])
 
@@ -100,3 +100,36 @@ def test_other_weights_than_those_measured_are_refused(folder, tmp_path):
         file.write(b"\0")
     with pytest.raises(ModelUnavailable, match="SHA-256"):
         TrainedEvidence(tmp_path / "reader")
+
+
+def test_short_answers_lie_inside_their_sentences_and_are_no_likelier_than_certain(folder):
+    (reading,) = Reader(folder, threads=1).read(["When?"], [SENTENCES])
+    for sentence, found in zip(SENTENCES, reading.spans, strict=True):
+        assert found is not None
+        start, end, log_probability = found
+        assert 0 <= start < end <= len(sentence)
+        assert log_probability <= 0
+
+
+def test_support_is_a_probability(folder):
+    assert 0 <= TrainedEvidence(folder).support("The bridge was opened in 1931.", SENTENCES) <= 1
+
+
+def test_the_shipped_weights_are_those_that_were_measured():
+    measured = json.loads((WEIGHTS / "decision.json").read_text(encoding="utf-8"))
+    assert hashlib.sha256((WEIGHTS / "model.safetensors").read_bytes()).hexdigest() == measured["sha256"]
+    assert (WEIGHTS / "model.safetensors").stat().st_size <= 50e6
+
+
+def test_the_shipped_model_tells_what_answers_from_what_does_not():
+    model = TrainedEvidence()
+    assert model.support("The bridge was opened in 1931.", SENTENCES) > model.support(
+        "The bridge is in Norway.", SENTENCES
+    )
+    read = Reader(WEIGHTS).read(
+        ["How much did the bridge cost?"] * 2, [SENTENCES, ("Penguins live on ice.", "They eat fish.")]
+    )
+    assert read[0].answers > read[1].answers
+    assert max(range(3), key=read[0].evidence.__getitem__) == 1
+    start, end, _ = read[0].spans[1]
+    assert "4 million" in SENTENCES[1][start:end]

@@ -1,11 +1,10 @@
-"""The trained evidence model: a small transformer that reads the question and a passage together.
+"""A small transformer that reads a question and a passage together: the forward pass of the trained evidence model.
 
-One forward pass a passage. Every sentence is preceded by a mark of its own, at which the model says whether it is
-evidence; the first token says whether the passage answers at all; tokens say where the short answer begins and ends.
-Knows nothing about indexes or answers. torch and transformers are imported at the first question, never earlier.
+One pass a passage. Every sentence is preceded by a mark of its own, at which the model says whether it is evidence; the
+first token says whether the passage answers at all; tokens say where the short answer begins and ends. Knows nothing
+about indexes, thresholds or answers. torch and transformers are imported at the first question, never earlier.
 """
 
-import json
 import math
 import os
 import threading
@@ -19,9 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.encode import check_sha256
-from rag.evidence import Candidate, PassageEvidence, SentenceEvidence
-from rag.types import Span
+from rag.encode import bundled_folder
+from rag.errors import ModelUnavailable
 
 MARK = 1  # [unused0] of BERT's vocabulary: stands before each sentence
 CLS, SEP, PAD = 101, 102, 0
@@ -74,7 +72,8 @@ class Reading:
     """What the model says of one passage, as logits.
 
     answers: that the passage answers. evidence: that each sentence is evidence; a sentence that was cut off has -inf.
-    spans: for each sentence its best short answer as (start, end, logit), in characters of the sentence; None without.
+    spans: for each sentence its best short answer as (start, end, log of its probability among all of the passage), in
+    characters of the sentence; None without.
     """
 
     answers: float
@@ -83,7 +82,7 @@ class Reading:
 
 
 class Reader:
-    """The model's forward pass over one question and many passages; safe to share between threads.
+    """The model's forward pass over questions and passages; safe to share between threads.
 
     Passages go to single-threaded workers in batches of like length: one core that another program keeps busy would
     otherwise hold up all. bf16 where the processor has it, since that is two to three times as fast.
@@ -97,11 +96,11 @@ class Reader:
 
     def warm_up(self) -> None:
         """Load the model now."""
-        self.read("warm up", [["warm up"]])
+        self.read(["warm up"], [["warm up"]])
 
-    def read(self, question: str, passages: Sequence[Sequence[str]]) -> list[Reading]:
-        """Return what the model says of each passage, given as its sentences, in the order given."""
-        pairs = [encode_pair(self._tokenizer, question, sentences) for sentences in passages]
+    def read(self, questions: Sequence[str], passages: Sequence[Sequence[str]]) -> list[Reading]:
+        """Return what the model says of each passage, given as its sentences, for the question of the same number."""
+        pairs = [encode_pair(self._tokenizer, q, texts) for q, texts in zip(questions, passages, strict=True)]
         order = sorted(range(len(pairs)), key=lambda i: -len(pairs[i].ids))
         parts = [order[i : i + _BATCH] for i in range(0, len(order), _BATCH)]
         read: dict[int, Reading] = {}
@@ -136,7 +135,7 @@ class Reader:
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer  # noqa: PLC0415 - comes with the model
 
-        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))  # training left its words alone
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
@@ -144,13 +143,21 @@ class Reader:
     @cached_property
     def _model(self) -> Any:
         import torch  # noqa: PLC0415 - seconds to import
+        from safetensors import SafetensorError  # noqa: PLC0415 - comes with the next
         from transformers import BertForTokenClassification  # noqa: PLC0415 - seconds to import
+        from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - comes with the above
 
         bf16 = _has_bf16() if self._bf16 is None else self._bf16
         kind = torch.bfloat16 if bf16 else torch.float32
-        model: Any = BertForTokenClassification.from_pretrained(
-            self._folder, dtype=kind, local_files_only=True, attn_implementation="eager"
-        )
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as for the encoder
+        try:
+            model: Any = BertForTokenClassification.from_pretrained(
+                self._folder, dtype=kind, local_files_only=True, attn_implementation="eager"
+            )
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise ModelUnavailable(
+                f"evidence model: cannot be loaded from {self._folder.name}; install again"
+            ) from error
         return model.eval()
 
 
@@ -159,12 +166,14 @@ def _reading(pair: Pair, logits: NDArray[np.float32]) -> Reading:
     n_sentences = len(pair.marks)
     evidence = tuple(float(logits[mark, 1]) if mark is not None else -math.inf for mark in pair.marks)
     best: list[tuple[int, int, float] | None] = [None] * n_sentences
+    inside = logits[pair.passage_at : len(pair.ids), 2:]
+    rest = float(np.logaddexp.reduce(inside[:, 0]) + np.logaddexp.reduce(inside[:, 1]))
     places = [(at, place) for at, place in enumerate(pair.offsets, start=pair.passage_at) if place is not None]
     for i, (at, (sentence, start, _)) in enumerate(places):
         for to, (same, _, end) in places[i : i + _MAX_ANSWER_PIECES]:
             if same != sentence:
                 break
-            score = float(logits[at, 2] + logits[to, 3])
+            score = float(logits[at, 2] + logits[to, 3]) - rest
             known = best[sentence]
             if known is None or score > known[2]:
                 best[sentence] = (start, end, score)
@@ -179,87 +188,3 @@ def _has_bf16() -> bool:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-FEATURES = (
-    "answers",  # logit: the passage answers
-    "evidence",  # logit: the sentence is evidence
-    "share",  # log of the sentence's share among those of its passage
-    "span",  # logit of its best short answer, beyond that of the passage's other sentences
-    "similarity",
-    "coverage",
-    "reciprocal_rank",  # of its passage
-    "answers_margin",  # each margin: how far behind the best of all that was read
-    "evidence_margin",
-    "similarity_margin",
-    "coverage_margin",
-)
-_LOWEST = -12.0  # logit of a sentence that the model could not read
-
-
-def features(candidates: Sequence[Candidate], readings: Sequence[Reading]) -> list[NDArray[np.float64]]:
-    """Return (n_sentences, n_features) for each passage, what the model says and what retrieval says side by side."""
-    rows = [_own_features(c, r, rank) for rank, (c, r) in enumerate(zip(candidates, readings, strict=True), start=1)]
-    read = [row for row in rows if len(row)]
-    if not read:
-        return rows
-    best = np.concatenate(read).max(axis=0)
-    margins = [FEATURES.index(name.removesuffix("_margin")) for name in FEATURES if name.endswith("_margin")]
-    return [np.hstack([row, row[:, margins] - best[margins]]) if len(row) else row for row in rows]
-
-
-def _own_features(candidate: Candidate, reading: Reading, rank: int) -> NDArray[np.float64]:
-    n_sentences = len(candidate.similarities)
-    evidence = np.maximum(np.array(reading.evidence, dtype=float), _LOWEST)
-    share = evidence - np.logaddexp.reduce(evidence) if n_sentences else evidence
-    spans = np.array([span[2] if span else _LOWEST for span in reading.spans], dtype=float)
-    others = np.array([np.delete(spans, i).max() if n_sentences > 1 else spans[i] for i in range(n_sentences)])
-    columns = [
-        np.full(n_sentences, max(reading.answers, _LOWEST)),
-        evidence,
-        np.maximum(share, _LOWEST),
-        np.clip(spans - others, _LOWEST, -_LOWEST),
-        np.array(candidate.similarities, dtype=float),
-        np.array(candidate.coverages, dtype=float),
-        np.full(n_sentences, 1.0 / rank),
-    ]
-    return np.stack(columns, axis=1)
-
-
-class TrainedEvidence:
-    """The trained reader and retrieval, weighed by a logistic classifier that was fitted to be calibrated.
-
-    Raises ModelUnavailable if the weights are not the bytes that the classifier was fitted to.
-    """
-
-    def __init__(self, folder: Path, *, threads: int = 0) -> None:
-        weights = json.loads((folder / "decision.json").read_text(encoding="utf-8"))
-        self.name = str(weights["name"])
-        self._weights = np.array([weights["weights"][name] for name in FEATURES])
-        self._bias = float(weights["bias"])
-        check_sha256(folder / "model.safetensors", str(weights["sha256"]), name=self.name)
-        self._reader = Reader(folder, threads=threads)
-
-    def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
-        """Return the evidence in each passage, in the order given."""
-        texts = [[c.passage.quote(span) for span in c.passage.sentences] for c in candidates]
-        readings = self._reader.read(question, texts)
-        return [
-            self._passage(candidate, reading, rows)
-            for candidate, reading, rows in zip(candidates, readings, features(candidates, readings), strict=True)
-        ]
-
-    def _passage(self, candidate: Candidate, reading: Reading, rows: NDArray[np.float64]) -> PassageEvidence:
-        passage = candidate.passage
-        if not passage.sentences:
-            return PassageEvidence(passage, 0.0, ())
-        probabilities = 1.0 / (1.0 + np.exp(-(rows @ self._weights + self._bias)))
-        sentences = tuple(
-            SentenceEvidence(span, float(probability), _placed(span, answer))
-            for span, probability, answer in zip(passage.sentences, probabilities, reading.spans, strict=True)
-        )
-        return PassageEvidence(passage, max(s.probability for s in sentences), sentences)
-
-
-def _placed(sentence: Span, answer: tuple[int, int, float] | None) -> Span | None:
-    return None if answer is None else Span(sentence.start + answer[0], sentence.start + answer[1])
