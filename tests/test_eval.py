@@ -248,10 +248,10 @@ def test_variants_have_a_report_each_and_a_table_together(
     gold = tmp_path / "gold.jsonl"
     gold.write_text("".join(SEEDS_GOLD.read_text(encoding="utf-8").splitlines(keepends=True)[:6]), encoding="utf-8")
     out = tmp_path / "out"
-    options = ("--index", str(seeds_index), "--out", str(out), "--vary", "evidence=none,baseline", "--json")
+    options = ("--index", str(seeds_index), "--out", str(out), "--vary", "evidence=none,trained", "--json")
     assert rag_eval(str(gold), *options) == 0
     shown = json.loads(capsys.readouterr().out)["variants"]
-    assert [summary["made"]["variant"].partition("evidence=")[2] for summary in shown] == ["baseline", "none"]
+    assert [summary["made"]["variant"].partition("evidence=")[2] for summary in shown] == ["trained", "none"]
     assert shown[0]["comparison"] is None
     assert shown[1]["comparison"]["n"] == 6
     folders = [path.parent.name for path in sorted(out.glob("*/report.html"))]
