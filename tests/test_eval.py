@@ -319,7 +319,9 @@ def test_quotes_shifted_by_one_do_not_even_leave_the_engine(
     monkeypatch.setattr(
         answer,
         "cite",
-        lambda document, span, *, marker: whole(document, Span(span.start + 1, span.end + 1), marker=marker),
+        lambda document, span, *, marker, answer=None: whole(
+            document, Span(span.start + 1, span.end + 1), marker=marker
+        ),
     )
     with pytest.raises(IndexDamaged):
         gated()
