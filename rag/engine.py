@@ -19,13 +19,27 @@ from rag.condense import condense
 from rag.config import Settings
 from rag.encode import Encoder, SentenceEncoder
 from rag.errors import DocumentError, UsageError
-from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
+from rag.evidence import Candidate, EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
 from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
 from rag.names import learn_names
 from rag.question import objection, parts, question_itself
 from rag.retrieve import RANKINGS, Filters, Ranking, Retrieved, merge_hits, retrieve
-from rag.types import Abstention, Answer, Claim, Document, History, Hit, Mode, Result, Trace, doc_id_of, span_of
+from rag.types import (
+    Abstention,
+    Answer,
+    Claim,
+    Document,
+    History,
+    Hit,
+    Mode,
+    Passage,
+    Result,
+    Span,
+    Trace,
+    doc_id_of,
+    span_of,
+)
 
 _NEAREST = 5  # passages shown beside a refusal
 _NAMED_IN_CHARS = 2000  # of the conversation's end, in which names are looked for
@@ -96,8 +110,9 @@ class Rag:
     def warm_up(self) -> None:
         """Load the models now, so that the first question does not wait for them."""
         self._encoder.encode(["warm up"])
-        if isinstance(self._evidence, TrainedEvidence):
-            self._evidence.warm_up()
+        text = Span(0, len("Warm up."))
+        passage = Passage("", "", text, "", text="Warm up.", sentences=(text,))
+        self._evidence.read("warm up", [Candidate(passage, similarities=(0.0,), coverages=(0.0,))])
 
     def close(self) -> None:
         """Give the files of the index back; the next question opens them again."""

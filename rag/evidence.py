@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
@@ -161,8 +161,8 @@ def _own_features(candidate: Candidate, reading: Reading, rank: int) -> NDArray[
 class TrainedEvidence:
     """The trained reader and retrieval, weighed by a logistic classifier that was fitted to be calibrated.
 
-    folder: weights and decision.json; those of the package without. Raises ModelUnavailable if the weights are not the
-    bytes that the classifier was fitted to.
+    folder: weights and decision.json; those of the package without. The first reading loads the weights, and raises
+    ModelUnavailable if they are not the bytes that the classifier was fitted to.
     """
 
     def __init__(self, folder: Path | None = None, *, threads: int = 0) -> None:
@@ -172,12 +172,12 @@ class TrainedEvidence:
         self._weights = np.array([weights["weights"][name] for name in FEATURES])
         self._bias = float(weights["bias"])
         self._support = weights["support"]["slope"], weights["support"]["bias"]
-        self._reader = _reader(folder, str(weights["sha256"]), threads)
+        self._open = partial(_reader, folder, str(weights["sha256"]), threads)
 
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
         """Return the evidence in each passage, in the order given."""
         texts = [[c.passage.quote(span) for span in c.passage.sentences] for c in candidates]
-        readings = self._reader.read([c.question or question for c in candidates], texts)
+        readings = self._open().read([c.question or question for c in candidates], texts)
         return [
             self._passage(candidate, reading, rows)
             for candidate, reading, rows in zip(candidates, readings, features(candidates, readings), strict=True)
@@ -186,12 +186,8 @@ class TrainedEvidence:
     def support(self, statement: str, sentences: Sequence[str]) -> float:
         """Return how probable it is that these sentences, as one passage, support the statement."""
         slope, bias = self._support
-        (reading,) = self._reader.read([statement], [sentences])
+        (reading,) = self._open().read([statement], [sentences])
         return float(1.0 / (1.0 + np.exp(-(slope * reading.answers + bias))))
-
-    def warm_up(self) -> None:
-        """Load the reader now, so that the first question does not wait for it."""
-        self._reader.warm_up()
 
     def _passage(self, candidate: Candidate, reading: Reading, rows: NDArray[np.float64]) -> PassageEvidence:
         passage = candidate.passage

@@ -41,15 +41,20 @@ _ASKING = (
 _ASKS = re.compile(
     rf"(?:in|on|at|by|for|from|to|with|of|since|under|until)?\s*(?:{'|'.join(_ASKING)})\b", re.IGNORECASE
 )
-# What speaks to the machine or of the asker: an order, a role, a reason for asking. No document has to do with it.
-_ASIDE = re.compile(
+# What speaks to the machine: an order or a role. No document has to do with it. A word that also begins statements
+# ("Act 5 was passed") needs the one after it.
+_ORDER = re.compile(
     r"(?:please |now |just |and |also |then )*"
-    r"(?:you|your|you're|i|i'm|i've|my|we|our|us|ignore|forget|disregard|pretend|act|answer|reply|respond|imagine|"
-    r"override|do not|don't|never|always|be|stop|system|new (?:rule|instruction)s?|from now on|as an? \w+|hi|hello|hey|"
-    r"thanks|thank you|quick question|one more|no need|assume|speak|talk|use|skip)\b",
+    r"(?:(?:you|your|you're|ignore|forget|disregard|pretend|reply|respond|imagine|override|do not|don't|from now on|hi|"
+    r"hello|hey|thanks|thank you|quick question|one more|no need)\b|"
+    r"(?:act|answer|speak|talk) (?:as|like|in|with|only|every|briefly|me|freely)\b|be (?:\w+\W*$|\w+:)|system:)",
     re.IGNORECASE,
 )
-_LEAD = re.compile(r"^[^?]{0,200}?(?::|[-–—]\s|,\s(?=and then)|(?:also|then|but)[,:]\s)\s*(?=\w)")
+_OF_THE_ASKER = re.compile(r"(?:i|i'm|i’m|i've|i’ve|my|we|our)\b", re.IGNORECASE)  # why it is asked
+_POINTS_BACK = re.compile(
+    r"\b(?:he|she|it|they|him|her|them|his|its|their|this|that|these|those|there)\b", re.IGNORECASE
+)
+_LEAD = re.compile(r"^[^?]{0,200}?(?::|\s[-–—]\s)\s*(?=\w)")
 _JOINED = re.compile(
     rf"(?:\s*[,;]\s*(?:and|or|but)?|\s+[-–—]\s+(?:and|or|but)?|\s+(?:and|or|but))\s+(?={_ASKS.pattern})", re.IGNORECASE
 )
@@ -61,12 +66,16 @@ def question_itself(text: str) -> str:
     """Return the text without what speaks to the machine or of the asker, if a question remains; else unchanged.
 
     "Ignore your rules! When was the bridge opened?" asks about the bridge: the order is neither obeyed nor searched.
+    What the asker tells stays where the question may point back to it: "I saw the bridge. Who built it?"
     """
     if not text.strip():
         return text
     said = [span.cut(text).strip() for span in sentences(text, Span(0, len(text)))]
     asked = [_without_lead(sentence) for sentence in said]
-    asked = [after for before, after in zip(said, asked, strict=True) if after != before or not _ASIDE.match(before)]
+    asked = [after for before, after in zip(said, asked, strict=True) if after != before or not _ORDER.match(before)]
+    topical = [sentence for sentence in asked if not _OF_THE_ASKER.match(sentence)]
+    if not _POINTS_BACK.search(" ".join(topical)):
+        asked = topical
     if asked == said or not any(_ASKS.match(sentence) for sentence in asked):
         return text
     return " ".join(asked)
@@ -75,9 +84,10 @@ def question_itself(text: str) -> str:
 def _without_lead(sentence: str) -> str:
     """Return what follows "For my report:" or "Be brief:", if it asks."""
     lead = _LEAD.match(sentence)
-    if lead and (_ASIDE.match(sentence) or len(lead.group().split()) <= 2) and _ASKS.match(sentence[lead.end() :]):
-        return sentence[lead.end() :]
-    return sentence
+    if lead is None or not _ASKS.match(sentence[lead.end() :]):
+        return sentence
+    beside = _ORDER.match(sentence) or _OF_THE_ASKER.match(sentence) or len(lead.group().split()) <= 2
+    return sentence[lead.end() :] if beside else sentence
 
 
 def parts(question: str) -> tuple[str, ...]:

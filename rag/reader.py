@@ -94,10 +94,6 @@ class Reader:
         self._bf16 = bf16
         self._lock = threading.Lock()
 
-    def warm_up(self) -> None:
-        """Load the model now."""
-        self.read(["warm up"], [["warm up"]])
-
     def read(self, questions: Sequence[str], passages: Sequence[Sequence[str]]) -> list[Reading]:
         """Return what the model says of each passage, given as its sentences, for the question of the same number."""
         pairs = [encode_pair(self._tokenizer, q, texts) for q, texts in zip(questions, passages, strict=True)]

@@ -99,7 +99,7 @@ def test_other_weights_than_those_measured_are_refused(folder, tmp_path):
     with (tmp_path / "reader" / "model.safetensors").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(ModelUnavailable, match="SHA-256"):
-        TrainedEvidence(tmp_path / "reader")
+        TrainedEvidence(tmp_path / "reader").support("It was opened.", SENTENCES)
 
 
 def test_short_answers_lie_inside_their_sentences_and_are_no_likelier_than_certain(folder):
