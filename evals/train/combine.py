@@ -28,7 +28,7 @@ from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from evals.train.make_examples import statements
+from evals.train import statements
 from evals.train.measure_reader import calibration_error, risk_coverage
 from evals.train.reading import Question, is_held_out, load
 from rag import Settings
@@ -130,7 +130,7 @@ def read(reader: Reader, found: Found) -> Asked:
 
 def fit_support(reader: Reader, examples: Path) -> dict[str, float]:
     """Return slope and bias for one half of the held-out statements, and how well they tell on the other."""
-    made = statements(examples / "dev.jsonl.gz", limit=600)
+    made = statements.held_out(examples / "dev.jsonl.gz", limit=600)
     logits = np.array([reader.read([text], [sentences])[0].answers for text, sentences, _ in track(made, "statements")])
     labels = np.array([supported for _, _, supported in made])
     half = np.arange(len(made)) // 2 % 2 == 0  # pairs of a true and a false one

@@ -47,8 +47,8 @@ _WORD = re.compile(r"[A-Za-zÀ-ÿ][\w’'-]*")
 _YEAR = re.compile(r"\b(?:1\d{3}|20\d{2})s?\b")
 _NUMBER = re.compile(r"\b\d+(?:[.,]\d+)*\b")
 _NAME = re.compile(r"\b[A-ZÀ-Þ][\w’'-]*(?:\s+(?:of\s+|the\s+|de\s+)?[A-ZÀ-Þ][\w’'-]*)*")
-_AUXILIARY = "did|does|do|was|were|is|are|can|could|has|have|had|will|would|should|may|might"
-_ASKED = re.compile(rf"^(when|where|why|how)\s+({_AUXILIARY})\s+(.+?)\??$", re.IGNORECASE)
+AUXILIARY = "did|does|do|was|were|is|are|can|could|has|have|had|will|would|should|may|might"
+_ASKED = re.compile(rf"^(when|where|why|how)\s+({AUXILIARY})\s+(.+?)\??$", re.IGNORECASE)
 _REASON = re.compile(r"\b(?:because|due|since|so that|in order|to|for|as|thanks|reason)\b", re.IGNORECASE)
 _MANNER = re.compile(r"\b(?:by|through|with|using|via|\w+ly)\b", re.IGNORECASE)
 _OPPOSITES = """first last|largest smallest|biggest smallest|most least|more less|oldest youngest|highest lowest|
@@ -130,7 +130,7 @@ def opposite(example: Example, _: Sequence[str], rng: random.Random) -> Example 
         return Example(
             _exchange(example.question, old, _OPPOSITE[old.lower()]), example.sentences, (), None, "opposite"
         )
-    match = re.search(rf"\b({_AUXILIARY})\b\s+(\w+)", example.question)
+    match = re.search(rf"\b({AUXILIARY})\b\s+(\w+)", example.question)
     if match is None or re.search(r"\b(not|never|n't)\b", example.question):
         return None
     if match.group(2).lower() in {"the", "a", "an", "there", "this"} or match.group(2)[0].isupper():
@@ -171,7 +171,7 @@ def yes_no(example: Example, others: Sequence[str], rng: random.Random) -> Examp
     if chance < 0.6 and wh.lower() in {"when", "where"}:
         answer = re.sub(r"^(?:in|on|at)\s+", "", example.answer_text.strip(" .,"), flags=re.IGNORECASE)
         if chance < 0.3:
-            same = [o for o in others if _type(o) == _type(answer) and o.casefold() != answer.casefold()]
+            same = [o for o in others if kind_of(o) == kind_of(answer) and o.casefold() != answer.casefold()]
             if not same:
                 return None
             answer = rng.choice(same)
@@ -217,66 +217,6 @@ def both_asked(example: Example, other: Example) -> Example | None:
         return None
     second = other.question if other.question.split()[0].isupper() else other.question[0].lower() + other.question[1:]
     return Example(f"{example.question.rstrip('? ')} and {second}", example.sentences, gold, None, "both-asked")
-
-
-_STATED = (  # a question and the statement that its answer makes of it
-    (r"(?:who|what)\s+(?!(?:{a})\b)(?P<rest>.+)", "{answer} {rest}"),
-    (r"(?:which|what)\s+\w+\s+(?!(?:{a})\b)(?P<rest>\w+(?:ed|s|t)\b.+)", "{answer} {rest}"),
-    (r"(?:who|what)\s+(?P<be>is|was|are|were)\s+(?P<rest>.+)", "{rest} {be} {answer}"),
-    (r"(?:when|where|in (?:what|which) \w+)\s+(?:did|does|do)\s+(?P<rest>.+)", "{rest} {answer}"),
-    (
-        r"(?:when|where|in (?:what|which) \w+)\s+(?P<be>is|was|are|were)\s+(?P<rest>.+) (?P<last>\w+)",
-        "{rest} {be} {last} {answer}",
-    ),
-    (r"how (?:many|much)\s+(?P<what>\w+)\s+(?:did|does|do)\s+(?P<rest>.+)", "{rest} {answer} {what}"),
-    (
-        r"how (?:many|much)\s+(?P<what>\w+)\s+(?P<be>is|was|are|were|have|has|had)\s+(?P<rest>.+)",
-        "{answer} {what} {be} {rest}",
-    ),
-)
-_STATING = [
-    (re.compile("^" + form.replace("{a}", _AUXILIARY) + r"\?*$", re.IGNORECASE), made) for form, made in _STATED
-]
-
-
-def stated(example: Example) -> Example | None:
-    """Return the question as the statement that its answer makes of it."""
-    answer = example.answer_text.strip(" .,")
-    if not answer:
-        return None
-    for form, made in _STATING:
-        if match := form.match(example.question):
-            text = made.format(answer=answer, **match.groupdict())
-            return replace(example, question=text[0].upper() + text[1:].rstrip(" ?") + ".", kind="stated")
-    return None
-
-
-def restated(example: Example, rng: random.Random) -> Example | None:
-    """Return a sentence of the passage as the statement to support."""
-    long = [i for i, s in enumerate(example.sentences) if 30 < len(s) < 250]
-    if not long:
-        return None
-    number = rng.choice(long)
-    return Example(example.sentences[number], example.sentences, (number,), None, "restated")
-
-
-def answered_wrongly(example: Example, others: Sequence[str], rng: random.Random) -> Example | None:
-    """State another name, number or year of the article as the answer."""
-    answer = example.answer_text.strip(" .,")
-    if not answer or example.answer is None:
-        return None
-    here = [o for o in names_of(example.sentences) if _type(o) == _type(answer)]
-    pool = [
-        o for o in here or others if o.casefold() not in answer.casefold() and answer.casefold() not in o.casefold()
-    ]
-    if not pool:
-        return None
-    sentence, start, end = example.answer
-    wrong = rng.choice(pool)
-    text = example.sentences[sentence][:start] + wrong + example.sentences[sentence][end:]
-    sentences = (*example.sentences[:sentence], text, *example.sentences[sentence + 1 :])
-    made = stated(replace(example, sentences=sentences, answer=(sentence, start, start + len(wrong))))
-    return Example(made.question, example.sentences, (), None, "stated-wrongly") if made else None
 
 
 def _plain_words(text: str) -> list[str]:
@@ -341,16 +281,20 @@ def _choose_swap(example: Example, others: Sequence[str], rng: random.Random) ->
         fitting = [o for o in others if _may_replace(o, old, example)]
         near = [o for o in fitting if o in here]
         pool = near if near and rng.random() < 0.6 else fitting
-        options = [(old, rng.choice(pool), _type(old))] if pool else []
+        options = [(old, rng.choice(pool), kind_of(old))] if pool else []
     if not options:
         options = _word_swaps(example, rng)
     return rng.choice(options) if options else None
 
 
 def _may_replace(new: str, old: str, example: Example) -> bool:
-    if _type(new) != _type(old) or new.casefold() in example.question.casefold() or old.casefold() in new.casefold():
+    if (
+        kind_of(new) != kind_of(old)
+        or new.casefold() in example.question.casefold()
+        or old.casefold() in new.casefold()
+    ):
         return False
-    return _type(old) != "name" or abs(len(new.split()) - len(old.split())) <= 1
+    return kind_of(old) != "name" or abs(len(new.split()) - len(old.split())) <= 1
 
 
 def _word_swaps(example: Example, rng: random.Random) -> list[tuple[str, str, str]]:
@@ -368,7 +312,8 @@ def _word_swaps(example: Example, rng: random.Random) -> list[tuple[str, str, st
     return []
 
 
-def _type(name: str) -> str:
+def kind_of(name: str) -> str:
+    """Return whether this is a year, a number or a name."""
     if _YEAR.fullmatch(name):
         return "year"
     return "number" if _NUMBER.fullmatch(name) else "name"

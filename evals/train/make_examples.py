@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from evals.train import corrupt
+from evals.train import corrupt, statements
 from evals.train.corrupt import Example, Rule
 from evals.train.reading import Paragraph, Question, hashes, is_held_out, load
 from evals.train.thesaurus import Thesaurus
@@ -213,12 +213,12 @@ class Maker:
 
     def _statements(self, example: Example, near: Sequence[Paragraph], names: Sequence[str]) -> Iterator[Example]:
         rng = self._rng
-        said = corrupt.stated(example) if rng.random() < 0.6 else None
-        said = said or corrupt.restated(example, rng)
+        said = statements.stated(example) if rng.random() < 0.6 else None
+        said = said or statements.restated(example, rng)
         if said is None:
             return
         yield (corrupt.reworded(said, self._thesaurus, rng) if rng.random() < 0.3 else None) or said
-        wrong = corrupt.answered_wrongly(example, names, rng) if said.kind == "stated" else None
+        wrong = statements.answered_wrongly(example, names, rng) if said.kind == "stated" else None
         if wrong is None:
             rule = rng.choice([corrupt.question_swapped, corrupt.question_swapped, self._rules["neighbour"]])
             wrong = rule(said, names, rng)
@@ -236,30 +236,6 @@ def natural(questions: Sequence[Question], mined: Sequence[Sequence[Paragraph]])
         yield *place, window(question, None)
         if question.answers and near:
             yield *place, window(Question(question.id, question.text, near[0], ()), None, kind="searched")
-
-
-def statements(dev: Path, *, limit: int, seed: int = 1) -> list[tuple[str, tuple[str, ...], bool]]:
-    """Return (statement, passage as sentences, whether it supports the statement) of held-out questions, half and half.
-
-    A false statement has the wrong answer, or a name, number, year or word of the true one exchanged.
-    """
-    rng = random.Random(seed)  # noqa: S311 - nothing secret
-    with gzip.open(dev, "rt", encoding="utf-8") as lines:
-        rows = [row for row in map(json.loads, lines) if row["kind"] == "given"]
-    found: list[tuple[str, tuple[str, ...], bool]] = []
-    for row in rng.sample(rows, len(rows)):
-        place = tuple(row["answer"]) if row["answer"] else None
-        example = Example(row["question"], tuple(row["sentences"]), tuple(row["gold"]), place, "given")
-        true = corrupt.stated(example)
-        names = corrupt.names_of(example.sentences)
-        false = (true and (corrupt.answered_wrongly(example, names, rng) if rng.random() < 0.5 else None)) or (
-            true and corrupt.question_swapped(true, names, rng)
-        )
-        if true and false:
-            found += [(true.question, true.sentences, True), (false.question, false.sentences, False)]
-        if len(found) >= limit:
-            break
-    return found
 
 
 def window(question: Question, rng: random.Random | None, *, kind: str = "") -> Example:
