@@ -32,7 +32,7 @@ def main() -> None:
     before = process.memory_info().rss
     start = time.perf_counter()
     model = TrainedEvidence()
-    model.support("warm up", ["warm up"])
+    model.warm_up()
     load = time.perf_counter() - start
     for question, candidates in asked[:3]:
         model.read(question, candidates)

@@ -65,6 +65,10 @@ class Recorder:
         """The model's name."""
         return self.model.name
 
+    def warm_up(self) -> None:
+        """Load the model."""
+        self.model.warm_up()
+
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
         """Return what the model returns."""
         found = self.model.read(question, candidates)

@@ -19,7 +19,7 @@ from rag.condense import condense
 from rag.config import Settings
 from rag.encode import Encoder, SentenceEncoder
 from rag.errors import DocumentError, UsageError
-from rag.evidence import Candidate, EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
+from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
 from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
 from rag.names import learn_names
@@ -33,9 +33,7 @@ from rag.types import (
     History,
     Hit,
     Mode,
-    Passage,
     Result,
-    Span,
     Trace,
     doc_id_of,
     span_of,
@@ -110,9 +108,7 @@ class Rag:
     def warm_up(self) -> None:
         """Load the models now, so that the first question does not wait for them."""
         self._encoder.encode(["warm up"])
-        text = Span(0, len("Warm up."))
-        passage = Passage("", "", text, "", text="Warm up.", sentences=(text,))
-        self._evidence.read("warm up", [Candidate(passage, similarities=(0.0,), coverages=(0.0,))])
+        self._evidence.warm_up()
 
     def close(self) -> None:
         """Give the files of the index back; the next question opens them again."""

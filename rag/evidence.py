@@ -66,6 +66,9 @@ class EvidenceModel(Protocol):
     def name(self) -> str:
         """The model's name and version, as they stand in traces."""
 
+    def warm_up(self) -> None:
+        """Load now what the first reading would wait for."""
+
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
         """Return the evidence in each passage, in the order given."""
 
@@ -80,6 +83,9 @@ class RetrievalScores:
         self._bias = float(weights["bias"])
         self._similarity = float(weights["similarity"])
         self._coverage = float(weights["coverage"])
+
+    def warm_up(self) -> None:
+        """Nothing to load."""
 
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:  # noqa: ARG002 - reads scores
         """Return the evidence in each passage, in the order given."""
@@ -98,6 +104,9 @@ class FirstSentence:
     """No decision at all: quotes the sentence nearest to the question, whatever it says. What every model must beat."""
 
     name = "first-sentence"
+
+    def warm_up(self) -> None:
+        """Nothing to load."""
 
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:  # noqa: ARG002 - reads scores
         """Return 1 for the sentence with the highest similarity, 1/3 for the next one, and so on."""
@@ -182,6 +191,10 @@ class TrainedEvidence:
             self._passage(candidate, reading, rows)
             for candidate, reading, rows in zip(candidates, readings, features(candidates, readings), strict=True)
         ]
+
+    def warm_up(self) -> None:
+        """Check and load the weights."""
+        self.support("Warm up.", ["Warm up."])
 
     def support(self, statement: str, sentences: Sequence[str]) -> float:
         """Return how probable it is that these sentences, as one passage, support the statement."""
