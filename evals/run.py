@@ -34,7 +34,7 @@ from evals.report import Detail, render
 from evals.scores import FORMAT, summarize
 from evals.variants import Variant
 from rag.batch import run_batch
-from rag.config import Settings
+from rag.config import NOT_ANSWERING, Settings
 from rag.encode import Encoder
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
@@ -188,7 +188,7 @@ def _made(rag: Rag, gold: Path, texts: Mapping[str, str]) -> dict[str, Any]:
         "documents": len(texts),
         "documents_sha256": hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest(),
         "index_version": rag.check(),
-        "settings": rag.settings.model_dump(mode="json", exclude={"index_dir", "host", "port"}),
+        "settings": rag.settings.model_dump(mode="json", exclude=set(NOT_ANSWERING)),
         "settings_hash": rag.settings.hash(),
     }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rag.config import SHAPING, Settings
+from rag.config import NOT_ANSWERING, SHAPING, Settings
 from rag.encode import Encoder
 from rag.engine import Rag
 from rag.errors import UsageError
@@ -20,7 +20,7 @@ from rag.retrieve import RANKINGS, Ranking
 RETRIEVALS: Mapping[str, tuple[Ranking, ...]] = {"fused": RANKINGS, "dense": ("dense",), "lexical": ("lexical",)}
 _DEFAULTS = {"retrieval": next(iter(RETRIEVALS)), "evidence": next(iter(EVIDENCE_MODELS))}
 # What changes the index, or nothing about an answer, is not varied.
-_NOT_VARIED = {*SHAPING, "index_dir", "host", "port", "max_file_mb", "top_k", "batch_size", "threads"}
+_NOT_VARIED = {*SHAPING, *NOT_ANSWERING, "max_file_mb", "top_k", "threads"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag.errors import SettingsError
 
 BUNDLED_ENCODER = "all-MiniLM-L6-v2"
 SHAPING = ("encoder", "max_passage_tokens", "overlap_sentences")
+SECRET = frozenset({"llm_api_key", "auth"})  # leave the settings for the one place that needs them, and no other
+NOT_ANSWERING = SECRET | {"index_dir", "host", "port", "llm_timeout_s"}  # settings that change no answer
 
 
 class Settings(BaseSettings):
@@ -37,7 +39,6 @@ class Settings(BaseSettings):
     overlap_sentences: int = Field(
         1, ge=0, le=3, description="sentences repeated from the passage before; 1 keeps 'He added that' readable"
     )
-    batch_size: int = Field(64, ge=1, le=1024, description="texts embedded at once; more gains nothing on two cores")
     threads: int = Field(0, ge=0, le=256, description="torch threads; 0 means one for each core this process may use")
     max_file_mb: int = Field(50, ge=1, le=4096, description="megabytes; a larger file is refused rather than read")
     top_k: int = Field(10, ge=1, le=100, description="hits that a search returns when the caller names no number")
@@ -61,6 +62,28 @@ class Settings(BaseSettings):
     max_question_chars: int = Field(
         2000, ge=10, le=100_000, description="characters; the encoder reads about 1,000 and a longer one is a document"
     )
+    llm_base_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+|anthropic)?$",
+        description="where a language model writes answers: an OpenAI-compatible endpoint such as "
+        "http://127.0.0.1:11434/v1, or the word anthropic; empty means that answers are quotes",
+    )
+    llm_model: str = Field("", description="name of the model at llm_base_url; empty means that answers are quotes")
+    llm_api_key: SecretStr = Field(
+        SecretStr(""), description="key for llm_base_url, which gets it and nobody else; never logged, hashed or shown"
+    )
+    llm_timeout_s: float = Field(
+        60.0,
+        gt=0.0,
+        le=3600.0,
+        description="seconds a model may be silent, before its first word or between two; a slow laptop reads some "
+        "3,000 tokens in that time",
+    )
+    auth: SecretStr = Field(
+        SecretStr(""),
+        description="who may use the page: user:password pairs separated by commas, or the path of a file with one a "
+        "line; empty means everybody who reaches it",
+    )
     host: str = Field(
         "127.0.0.1", min_length=1, description="address of the page; loopback, since the page has no login by default"
     )
@@ -80,13 +103,18 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
+            if name in SECRET:
+                raise SettingsError(f"setting {name}: {first['msg'].lower()}") from None
             raise SettingsError(f"setting {name} is {first.get('input')!r}: {first['msg'].lower()}") from error
 
     def hash(self) -> str:
         """Return 12 hex digits over all settings that can change an answer."""
-        return _digest(
-            {k: v for k, v in self.model_dump(mode="json").items() if k not in {"index_dir", "host", "port"}}
-        )
+        return _digest(self.model_dump(mode="json", exclude=set(NOT_ANSWERING)))
+
+    @property
+    def writes(self) -> bool:
+        """Whether a language model is configured."""
+        return bool(self.llm_base_url and self.llm_model)
 
     def shaping(self) -> dict[str, str | int]:
         """Return the settings that shape what is in an index: opening it with others is an error."""

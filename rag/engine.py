@@ -72,9 +72,7 @@ class Rag:
         rankings: Sequence[Ranking] = RANKINGS,
     ) -> None:
         self.settings = settings or Settings()
-        self._encoder = encoder or SentenceEncoder(
-            self.settings.encoder, batch_size=self.settings.batch_size, threads=self.settings.threads
-        )
+        self._encoder = encoder or SentenceEncoder(self.settings.encoder, threads=self.settings.threads)
         self._evidence = evidence or TrainedEvidence(threads=self.settings.threads)
         self._min_probability = max(self.settings.min_probability, min_probability_for(self.settings.max_error))
         self._rankings = tuple(rankings)

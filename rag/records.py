@@ -32,11 +32,12 @@ def ask_record(result: Result, *, question_id: str | None = None) -> Record:
             {"text": claim.text, "citations": [citation.marker for citation in claim.citations]}
             for claim in (answer.claims if answer else ())
         ],
-        "removed": [{"text": item.text, "fault": item.fault} for item in (answer.removed if answer else ())],
+        "removed": [{"text": item.text, "fault": item.fault, "detail": item.detail} for item in result.removed],
         "citations": [citation_record(citation) for citation in (answer.citations if answer else ())],
         "reason": abstention.reason if abstention else None,
         "stage": abstention.stage if abstention else None,
         "nearest": [hit_record(hit) for hit in (abstention.nearest if abstention else ())],
+        "notice": result.notice or None,
         "trace": trace_record(result.trace),
     }
 

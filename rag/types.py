@@ -180,12 +180,26 @@ class Claim:
         _require(len(self.citations) > 0, f"a claim needs at least one citation: {self.text[:60]!r}")
 
 
+Fault = Literal[
+    "uncited",  # no marker
+    "fabricated",  # a marker that means no passage
+    "misquoted",  # text in quotation marks that the passage does not have
+    "wrong number",  # a number, date, amount or unit that the passage does not have
+    "wrong name",  # a name that neither passage nor question has
+    "wrong speaker",  # what one person says, said of another
+    "negated",  # says no where the passage says yes, or the other way round
+    "unsupported",  # the evidence model does not find it in the passage
+    "off the question",  # true to its passage, but no answer to what was asked
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A sentence that a check refused, and the fault it found."""
+    """A written sentence that a check refused. fault: of which kind; detail: what exactly, in words for the reader."""
 
     text: str
-    fault: str
+    fault: Fault
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +219,11 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Claims with their evidence: at least one claim, and every marker means one citation."""
+    """Claims with their evidence: at least one claim, and every marker means one citation.
+
+    mode: how the claims were made, which is not how they were asked for where a model failed; ``notice`` says so, as a
+    sentence for the reader. removed: what the gate refused of a written answer, in the order it was written.
+    """
 
     question: str
     claims: tuple[Claim, ...]
@@ -214,6 +232,7 @@ class Answer:
     standalone_question: str = ""
     mode: Mode = "quotes"
     removed: tuple[Removed, ...] = ()
+    notice: str = ""
 
     def __post_init__(self) -> None:
         _require(len(self.claims) > 0, "an answer needs at least one claim; without one it is an Abstention")
@@ -239,6 +258,7 @@ class Abstention:
 
     stage: where the question ended: question | index | retrieve | evidence | gate.
     nearest: the passages that came closest, best first; empty where nothing was searched.
+    removed, notice: as of an Answer.
     """
 
     question: str
@@ -248,6 +268,8 @@ class Abstention:
     stage: str = "evidence"
     standalone_question: str = ""
     mode: Mode = "quotes"
+    removed: tuple[Removed, ...] = ()
+    notice: str = ""
 
     def __post_init__(self) -> None:
         _require(bool(self.reason.strip()), "an abstention needs a reason")

@@ -281,7 +281,7 @@ SETTINGS = {
     "unknown": ("RAG_TOPK", "7", "did you mean top_k?"),
     "of another program": ("RAG_FROBNICATE", "1", "unknown setting RAG_FROBNICATE"),
     "out of range": ("RAG_TOP_K", "0", "top_k"),
-    "no number": ("RAG_BATCH_SIZE", "many", "batch_size"),
+    "no number": ("RAG_TOP_K", "many", "top_k"),
 }
 
 

@@ -21,7 +21,7 @@ GOLD = Path(__file__).parents[1] / "evals" / "gold" / "seeds.jsonl"
 ELECTION = "Who won the early presidential election with over 81% of the vote?"
 OFF_TOPIC = "What is the boiling point of tungsten?"
 
-ASK_KEYS = """id question standalone_question mode answered text claims removed citations reason stage nearest
+ASK_KEYS = """id question standalone_question mode answered text claims removed citations reason stage nearest notice
 trace""".split()  # section 6 of the design, and "stage"
 HIT_KEYS = "rank score source start end text".split()
 CITATION_KEYS = "marker source title publisher date start end quote answer".split()
@@ -153,7 +153,7 @@ def test_a_written_answer_shows_what_was_removed():
     answer = Answer("Which?", (Claim("A fact.", (citation,)),), (), trace, "Which?", "written", removed)
     record = ask_record(answer)
     assert problems("ask", record) == []
-    assert record["removed"] == [{"text": "An invention.", "fault": "uncited"}]
+    assert record["removed"] == [{"text": "An invention.", "fault": "uncited", "detail": ""}]
     assert record["citations"][0]["date"] == "2025-12-27"
     assert (record["mode"], record["trace"]["prompt_hash"]) == ("written", "f" * 12)
 

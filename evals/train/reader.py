@@ -79,10 +79,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-4)
     parser.add_argument("--every", type=float, default=8, help="minutes between checkpoints")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="folder of a trained model to begin with instead of the encoder")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(arguments.seed)
-    model = new_model()
+    model = new_model(arguments.start)
     train(model, read_targets(arguments.data / "train.jsonl.gz"), arguments)
 
 
@@ -91,7 +92,7 @@ def new_model(folder: Path | None = None) -> Any:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     if folder is not None:
-        return BertForTokenClassification.from_pretrained(folder, attn_implementation="eager")
+        return BertForTokenClassification.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     labels = dict(enumerate(LABELS))
     config = BertConfig.from_pretrained(
         bundled_folder(),
