@@ -189,7 +189,9 @@ def _unit_behind(text: str, match: re.Match[str]) -> str:
 
 # -- quotations --------------------------------------------------------------------------------------------------------
 
-_QUOTED = re.compile(r"“([^“”]+)”|\"([^\"]+)\"|«([^«»]+)»|„([^„“”]+)[“”]|(?<!\w)[‘']([^‘’']+(?:[’'](?=\w)[^‘’']+)*)[’'](?!\w)")
+_QUOTED = re.compile(
+    r"“([^“”]+)”|\"([^\"]+)\"|«([^«»]+)»|„([^„“”]+)[“”]|(?<!\w)[‘']([^‘’']+(?:[’'](?=\w)[^‘’']+)*)[’'](?!\w)"
+)
 _OMITTED = re.compile(r"\s*(?:\[\s*(?:\.\.\.|…)\s*\]|\(\s*(?:\.\.\.|…)\s*\)|\.\.\.\.?|…)\s*")
 _ALIKE = {c: "'" for c in "‘’‚‛`´"} | {c: '"' for c in "“”„‟«»″"} | {c: "-" for c in "‐‑‒–—−"} | {"\u00a0": " "}
 
@@ -262,7 +264,9 @@ def names(text: str, *, is_common: frozenset[str] = frozenset()) -> list[str]:
         folded = token.casefold()
         if folded in FUNCTION_WORDS | CALENDAR | TITLES:
             continue
-        opens = at == 0 or not (tokens[at - 1][0].isalnum() or tokens[at - 1] in {",", ")", "(", "–", "'s", "’s", "&", "-"})
+        opens = at == 0 or not (
+            tokens[at - 1][0].isalnum() or tokens[at - 1] in {",", ")", "(", "–", "'s", "’s", "&", "-"}
+        )
         if opens and (folded in is_common or stemmer().stemWord(folded) in is_common):
             continue
         found.append(token)
@@ -323,7 +327,9 @@ _SPEAKERS = tuple(
         rf"\b(?P<who>{_NAME})['’]s\s(?:view|opinion|words|assessment|account)\b",
     )
 )
-_PRONOUN_SAYS = re.compile(rf"\b(?:[Hh]e|[Ss]he)\s(?:also\s|has\s|had\s|later\s)?{_SAID}\b|[,”\"]\s?(?:he|she)\s{_SAID}\b")
+_PRONOUN_SAYS = re.compile(
+    rf"\b(?:[Hh]e|[Ss]he)\s(?:also\s|has\s|had\s|later\s)?{_SAID}\b|[,”\"]\s?(?:he|she)\s{_SAID}\b"
+)
 
 
 def speakers(text: str) -> list[str]:
