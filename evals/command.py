@@ -22,6 +22,7 @@ from evals.variants import Variant, variants
 from rag import Rag, Settings
 from rag.errors import RagError, UsageError
 from rag.ingest import OnProgress
+from rag.types import Mode
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 Split = Literal["dev", "test", "all"]
@@ -34,6 +35,7 @@ def run(
     index: Path | None,
     out: Path,
     split: Split = "all",
+    mode: Mode = "quotes",
     vary: Sequence[str] = (),
     baseline: Summary | None = None,
     on_progress: OnProgress = lambda *_: None,
@@ -64,6 +66,7 @@ def run(
                 out=out / folder,
                 variant=variant,
                 split=split,
+                mode=mode,
                 baseline=baseline or next(iter(summaries), None),
                 on_progress=on_progress,
             )

@@ -40,6 +40,12 @@ BatchOption = Annotated[
     Path | None, typer.Option("--batch", readable=False, help="Read questions from JSONL, one object a line.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write records to JSONL, in the same order.")]
+ModeOption = Annotated[
+    Literal["quotes", "written"] | None,
+    typer.Option(
+        help="Verbatim quotes, or checked sentences by the language model; the latter where one is configured."
+    ),
+]
 SourceOption = Annotated[str | None, typer.Option(help="Only this document, or this folder of documents.")]
 SinceOption = Annotated[str | None, typer.Option(help="Only documents dated on or after this day, YYYY-MM-DD.")]
 UntilOption = Annotated[str | None, typer.Option(help="Only documents dated on or before this day, YYYY-MM-DD.")]
@@ -130,9 +136,7 @@ def search(
 @app.command()
 def ask(
     question: Annotated[str | None, typer.Argument(help="The question.")] = None,
-    mode: Annotated[
-        Literal["quotes", "written"], typer.Option(help="Verbatim quotes, or sentences by a model.")
-    ] = "quotes",
+    mode: ModeOption = None,
     source: SourceOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -181,6 +185,9 @@ def evaluate(
         Path | None, typer.Option(readable=False, help="summary.json to compare with; exit code 1 if quality dropped.")
     ] = None,
     split: Annotated[Literal["dev", "test", "all"], typer.Option(help="Which of the questions.")] = "all",
+    mode: Annotated[
+        Literal["quotes", "written"], typer.Option(help="How answers are made; written needs a language model.")
+    ] = "quotes",
     vary: Annotated[
         list[str] | None, typer.Option(help="NAME=value,value: retrieval, evidence or a setting; may be repeated.")
     ] = None,
@@ -208,7 +215,14 @@ def evaluate(
     try:
         with progress() as on_progress:
             summaries = command.run(
-                gold, index=index, out=out, split=split, vary=vary or (), baseline=earlier, on_progress=on_progress
+                gold,
+                index=index,
+                out=out,
+                split=split,
+                mode=mode,
+                vary=vary or (),
+                baseline=earlier,
+                on_progress=on_progress,
             )
     except run.GoldProblems as error:
         for line in error.lines[:_SHOWN_PROBLEMS]:

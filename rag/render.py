@@ -10,7 +10,7 @@ from rich.text import Text
 from rag.errors import DocumentError
 from rag.ingest import IngestReport, Prepared
 from rag.records import Record
-from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Result, Span
+from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Removed, Result, Span
 
 _SNIPPET_CHARS = 240
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
@@ -34,10 +34,17 @@ def result_text(result: Result) -> RenderableType:
     rewritten = []
     if result.standalone_question != result.question:
         rewritten = [Text(f"Asked as: {printable(result.standalone_question)}\n", style="dim")]
+    beside = [Text(f"\n{printable(result.notice)}", style="dim")] if result.notice else []
+    beside += [_removed(item) for item in result.removed]
     if isinstance(result, Answer):
         claims = [_claim(claim) for claim in result.claims]
-        return Group(*rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations))
-    return Group(*rewritten, _refusal(result))
+        return Group(*rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations), *beside)
+    return Group(*rewritten, _refusal(result), *beside)
+
+
+def _removed(item: Removed) -> Text:
+    because = f"{item.fault}: {printable(item.detail)}" if item.detail else item.fault
+    return Text(f"Taken out ({because}): {printable(item.text)}", style="dim")
 
 
 def _claim(claim: Claim) -> Text:
