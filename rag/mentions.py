@@ -24,6 +24,7 @@ _ORDINARY = frozenset(
 )
 _PRONOUN = re.compile(r"\b(?:he|she|they|it|his|her|their|its|I|we|our|my)\b")
 _DERIVED_END = re.compile(r"(?:ese|ish|ch|ians?|ans?|i|is|ic|n|ns|s)$")  # of those who come from a place
+_LAND = re.compile(r"(?:i?stan|land)$")
 _VOWELS = str.maketrans(dict.fromkeys("aeiouy"))
 _MIN_SHARED_CHARS = 4  # "Syria", "Syrian"; with three, Iran and Iraq would be one
 
@@ -120,6 +121,8 @@ def _is_derived(one: str, other: str) -> bool:
     for word, place in ((one, other), (other, one)):
         end = _DERIVED_END.search(word)
         base = word[: end.start()] if end else ""
+        if len(word) >= _MIN_SHARED_CHARS and _LAND.sub("", place) == word:
+            return True
         if len(base) >= _MIN_SHARED_CHARS and place.startswith(base):
             return True
         skeleton = base.translate(_VOWELS)

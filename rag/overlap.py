@@ -69,9 +69,11 @@ def moved(text: str, source: str) -> Quantity | None:
     clauses = list(_clauses(source))
     for clause, numbers in _clauses(text):
         for number in numbers:
-            own = [n_shared(clause, other) for other, have in clauses if _has(have, number)]
+            own = [_n_alike(clause, other, besides=number) for other, have in clauses if _has(have, number)]
             rival = [
-                n_shared(clause, other) for other, have in clauses if not _has(have, number) and _rivals(number, have)
+                _n_alike(clause, other, besides=number)
+                for other, have in clauses
+                if not _has(have, number) and _rivals(number, have)
             ]
             if own and max(rival, default=0) >= max(own) + _MOVED_BY:
                 return number
@@ -87,6 +89,10 @@ def _clauses(text: str) -> Iterator[tuple[str, frozenset[Quantity]]]:
         if _roots(pending) and (numbers := quantities(pending)):
             yield pending, numbers
             pending = ""
+
+
+def _n_alike(clause: str, other: str, *, besides: Quantity) -> int:
+    return n_shared(clause, other) + len((quantities(clause) & quantities(other)) - {besides})
 
 
 def _has(numbers: frozenset[Quantity], number: Quantity) -> bool:

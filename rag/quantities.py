@@ -49,7 +49,9 @@ _VAGUE = re.compile(
     r"\b(?:(?:dozens|scores|tens|hundreds|thousands|millions|billions|trillions)(?:\sof\s)?)+(?<!\s)", re.IGNORECASE
 )
 # Words that look like numbers and seldom are: "the two" are persons, "one of them" is no amount.
-_NO_NUMBER = re.compile(r"\b(?:one|ones|first|zero|(?:the|these|those|both|as)\stwo(?!\s(?:to|or)\s))\b", re.IGNORECASE)
+_NO_NUMBER = re.compile(
+    r"(?<!ty[\s-])\b(?:one|ones|first|zero|(?:the|these|those|both|as)\stwo(?!\s(?:to|or)\s))\b", re.IGNORECASE
+)
 _IN_WORDS = (
     (
         re.compile(
@@ -179,9 +181,9 @@ def _month(name: str) -> int:
 
 
 def _in_digits(text: str) -> str:
-    text = _SCALE_BEHIND.sub(lambda match: _SHORT_FOR[match[1].casefold()], text)
     for pattern, digits in _IN_WORDS:
         text = pattern.sub(digits, text)
+    text = _SCALE_BEHIND.sub(lambda match: _SHORT_FOR[match[1].casefold()], text)
     text = _NO_NUMBER.sub("·", text)
     return str(alpha2digit(text, "en", threshold=0))
 

@@ -30,7 +30,7 @@ _ATTRIBUTIONS = tuple(
         rf"\baccording\sto\s(?-i:[a-z]+\s){{0,5}}{_WHO}",
         rf"[,”\"»]\s?{_VERB}\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
         rf"(?<![\w’'-]){_WHO}['’]s?\s(?:view|opinion|words|assessment|account|assertion|statements?|comments|remarks)\b",
-        rf"\b{_VERB}\sby\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
+        rf"\b{_VERB}\s(?-i:[a-z]+\s){{0,2}}by\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
         rf"\bas\s(?-i:[a-z]+\s){{0,3}}{_WHO}\s(?:{_VERB}|puts)\b",
     )
 )
@@ -53,7 +53,7 @@ def speakers(text: str) -> list[str]:
         for match in pattern.finditer(text):
             if named := [word for word in _bare(match["who"]) if not is_plain(word)]:
                 found[match.start("who")] = named[-1]
-    return [found[at] for at in sorted(found)]
+    return list(dict.fromkeys(found[at] for at in sorted(found)))
 
 
 def misattributed(text: str, source: str, *, before: str, around: str, publishers: str = "") -> str | None:

@@ -26,7 +26,7 @@ Place = tuple[Document, Span]
 
 _MAX_SENTENCES = 3  # that a claim may rest on: more are a summary, which nobody can check at a glance
 _MAX_CANDIDATES = 9  # sentences that are tried with one another, those that share most with the claim
-_MAX_ASKED = 3  # combinations that the evidence model is asked about
+_MAX_TRIED = 3  # combinations that the evidence model may be asked about
 _SENTENCE_COSTS = 0.12  # in overlap: a further sentence has to add about one word in eight
 _GAP_COSTS = 0.04  # neighbours are preferred
 _BEFORE_CHARS = 300  # in which "he" is named
@@ -39,7 +39,7 @@ _MODEL_WEIGHT = 0.5
 _MIN_SUPPORT = 0.7
 _SPREAD: tuple[Fault, str] = ("unsupported", f"no {_MAX_SENTENCES} sentences of its sources hold all of it")
 _NOT_SAID: tuple[Fault, str] = ("unsupported", "its sources do not say so")
-_PUBLISHED = re.compile(r"\b(?:publish|report|wr(?:ote|ites?)|article|dated|appeared)", re.IGNORECASE)
+_PUBLISHED = re.compile(r"\b(?:published|reports|reported|writes|wrote|article)\b", re.IGNORECASE)
 _LINK = re.compile(r"(?:https?:|www\.|mailto:|data:|javascript:)\S*|\b\w+://\S*", re.IGNORECASE)
 
 
@@ -110,14 +110,14 @@ def check(
     said = statement(
         sentence.text, question=question, around=[source.passage.text for source in cited], synonyms=synonyms
     )
-    holding = [places for places in _combinations(said, cited) if fault_of_facts(said, places) is None]
-    holding.sort(key=lambda places: -_worth(said, places))
+    every = [(source.document, span) for source in cited for span in source.passage.sentences]
+    holding = [found for found in _combinations(said.text, every) if fault_of_facts(said, _joined(found)) is None]
     if not holding:
-        every = [(source.document, span) for source in cited for span in source.passage.sentences]
         return Removed(said.text, *(fault_of_facts(said, every) or _SPREAD))
-    if fault := fault_of_meaning(said, holding[0]):
+    best = [_joined(found) for found in sorted(holding, key=lambda found: -_worth(said, found))[:_MAX_TRIED]]
+    if fault := fault_of_meaning(said, best[0]):
         return Removed(said.text, *fault)
-    return _supported(said, holding[:_MAX_ASKED], support) or Removed(said.text, *_NOT_SAID)
+    return _supported(said, best, support) or Removed(said.text, *_NOT_SAID)
 
 
 def cite_written(passed: Sequence[Supported]) -> tuple[Claim, ...]:
@@ -198,16 +198,18 @@ def _years(documents: Sequence[Document]) -> frozenset[int]:
 # -- places ------------------------------------------------------------------------------------------------------------
 
 
-def _combinations(said: Statement, cited: Sequence[Source]) -> Iterator[tuple[Place, ...]]:
-    """Yield the sets of places that may carry a sentence: whole sentences of what it cites, neighbours joined."""
-    every = [(n, source.document, span) for n, source in enumerate(cited) for span in source.passage.sentences]
-    every = list({(document.id, span): (n, document, span) for n, document, span in every}.values())
-    order = most_shared(said.text, [span.cut(document.text) for _, document, span in every])
+def _combinations(text: str, every: Sequence[Place]) -> Iterator[tuple[Place, ...]]:
+    """Yield the sets of sentences that may carry a sentence, of those that share most with it and the ones before them.
+
+    every: the sentences of the passages cited, in their order.
+    """
+    places = list({(document.id, span): (document, span) for document, span in every}.values())
+    order = most_shared(text, [span.cut(document.text) for document, span in places])
     best = order[:_MAX_CANDIDATES]
-    best += [i - 1 for i in best[:_MAX_SENTENCES] if i and i - 1 not in best and every[i - 1][0] == every[i][0]]
+    best += [i - 1 for i in best[:_MAX_SENTENCES] if i and i - 1 not in best]
     for n in range(1, _MAX_SENTENCES + 1):
         for chosen in combinations(best, n):  # in the order of what they share: the best place comes first
-            yield _joined([every[i][1:] for i in chosen])
+            yield tuple(places[i] for i in chosen)
 
 
 def text_around(places: Sequence[Place]) -> str:
@@ -217,17 +219,18 @@ def text_around(places: Sequence[Place]) -> str:
 
 def _joined(places: Sequence[Place]) -> tuple[Place, ...]:
     """Return places with those that follow one another in a paragraph made one, in the order of their first."""
-    joined: list[Place] = []
-    for document, span in places:
-        for at, (other, beside) in enumerate(joined):
-            first, second = sorted((span, beside))
-            between = document.text[first.end : second.start]
-            if other.id == document.id and not between.strip() and "\n\n" not in between:
-                joined[at] = (document, Span(first.start, second.end))
-                break
+    runs: list[tuple[int, Document, Span]] = []
+    for rank, (document, span) in sorted(enumerate(places), key=lambda item: (item[1][0].id, item[1][1])):
+        if runs and runs[-1][1].id == document.id and _follows(span, runs[-1][2], document.text):
+            runs[-1] = (min(rank, runs[-1][0]), document, Span(runs[-1][2].start, span.end))
         else:
-            joined.append((document, span))
-    return tuple(joined)
+            runs.append((rank, document, span))
+    return tuple((document, span) for _, document, span in sorted(runs, key=lambda run: run[0]))
+
+
+def _follows(span: Span, before: Span, text: str) -> bool:
+    between = text[before.end : span.start]
+    return not between.strip() and "\n\n" not in between
 
 
 def _likest(said: Statement, places: Sequence[Place]) -> str:
@@ -244,14 +247,11 @@ def _text(places: Sequence[Place]) -> str:
 # -- support -----------------------------------------------------------------------------------------------------------
 
 
-def _worth(said: Statement, places: Sequence[Place]) -> float:
-    """Return how well places suit a sentence: what they share with it, less what reading them costs."""
-    n_sentences = sum(len(sentences(document.text, span)) for document, span in places)
-    return (
-        overlap(said.text, _text(places), names=said.names)
-        - _SENTENCE_COSTS * (n_sentences - 1)
-        - _GAP_COSTS * (len(places) - 1)
-    )
+def _worth(said: Statement, found: Sequence[Place]) -> float:
+    """Return how well sentences suit a statement: what they share with it, less what reading them costs."""
+    places = _joined(found)
+    costs = _SENTENCE_COSTS * (len(found) - 1) + _GAP_COSTS * (len(places) - 1)
+    return overlap(said.text, _text(places), names=said.names) - costs
 
 
 def _supported(said: Statement, holding: Sequence[tuple[Place, ...]], support: Support | None) -> Supported | None:
