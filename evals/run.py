@@ -92,13 +92,14 @@ def evaluate(
     split: str = "all",
     mode: Mode = "quotes",
     baseline: Mapping[str, Any] | None = None,
+    gate: Sequence[Mapping[str, Any]] = (),
     encoder: Encoder | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> dict[str, Any]:
     """Ask all questions of an index, write the files above, and return the summary.
 
     gold and split: the file and the part of it that the questions come from, for naming them. baseline: an earlier
-    summary to compare with.
+    summary to compare with. gate: figures of the claim gate, to be reported with these.
     Raises GoldProblems before anything is asked if the questions do not fit the documents of the index.
     """
     started = time.monotonic()
@@ -119,6 +120,7 @@ def evaluate(
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             took = {"on": now, "seconds": round(time.monotonic() - started, 1)}
             summary = summarize({**took, **made}, questions, [detail.outcome for detail in details])
+            summary["gate"] = list(gate)
             if baseline is not None:
                 summary["comparison"] = compare(summary, baseline)
             write(out / "answers.jsonl", "".join(dumped(detail.record) + "\n" for detail in details))

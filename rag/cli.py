@@ -175,6 +175,27 @@ def serve(
     serve_page(_rag(index, host=host, port=port))
 
 
+@app.command()
+def verify(
+    answer: Annotated[Path, typer.Argument(readable=False, help="What rag ask --json or --batch wrote.")],
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check stored answers against their sources, without any model."""
+    from rag.audit import audit, read_records
+    from rag.render import verdicts_record, verdicts_text
+
+    records = read_records(answer)
+    with _rag(index).index.read() as reading:
+        catalog = reading.catalog
+        verdicts = [v for r in records for v in audit(r, catalog.document_by_source, synonyms=catalog.synonyms())]
+    _say(verdicts, as_json=as_json, record=verdicts_record, text=verdicts_text)
+    for verdict in verdicts:
+        for fault in verdict.faults:
+            fail(f"{answer}: {fault}", 1)
+    raise typer.Exit(1 if any(verdict.faults for verdict in verdicts) else 0)
+
+
 @app.command("eval")
 def evaluate(
     gold: Annotated[

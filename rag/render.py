@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from rag.audit import Verdict
 from rag.errors import DocumentError
 from rag.ingest import IngestReport, Prepared
 from rag.records import Record
@@ -89,6 +90,32 @@ def _hit(hit: Hit) -> RenderableType:
 
 def _range(span: Span) -> str:
     return f"{span.start}-{span.end}"
+
+
+def verdicts_text(verdicts: Sequence[Verdict]) -> RenderableType:
+    """Return a line for each claim, and below it what is wrong with it."""
+    if not verdicts:
+        return Text("No claims to check.")
+    return Group(*map(_verdict, verdicts))
+
+
+def _verdict(verdict: Verdict) -> Text:
+    text = Text("fails   " if verdict.faults else "stands  ", style="bold" if verdict.faults else "")
+    text.append(printable(verdict.claim or verdict.question))
+    for fault in verdict.faults:
+        text.append(f"\n        {printable(fault)}")
+    return text
+
+
+def verdicts_record(verdicts: Sequence[Verdict]) -> Record:
+    """Return whether all claims stand, and each with what is wrong with it; a claim of "" is the record itself."""
+    return {
+        "stands": not any(verdict.faults for verdict in verdicts),
+        "verdicts": [
+            {"question": v.question, "claim": v.claim, "stands": not v.faults, "faults": list(v.faults)}
+            for v in verdicts
+        ],
+    }
 
 
 def report_text(report: IngestReport) -> RenderableType:
