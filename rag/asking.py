@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from rag.config import Settings
 from rag.evidence import PassageEvidence
-from rag.prompts import prompts_hash
+from rag.prompts import prompt_hash
 from rag.retrieve import Filters
 from rag.types import Abstention, Answer, Claim, Hit, Mode, Removed, Trace
 from rag.write import Draft
@@ -57,7 +57,7 @@ class Asking:
         """What produced the result, so far."""
         return Trace(
             settings_hash=self.settings.hash(),
-            prompt_hash=prompts_hash() if self.mode == "written" else None,
+            prompt_hash=prompt_hash() if self.mode == "written" else None,
             models=self.models,
             index_version=self.index_version,
             timings_ms=self.timings_ms,

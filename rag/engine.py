@@ -6,6 +6,7 @@ needed.
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,11 @@ from rag.catalog import Entry
 from rag.condense import condense
 from rag.config import Settings
 from rag.encode import Encoder, SentenceEncoder
-from rag.errors import DocumentError, UsageError
+from rag.errors import DocumentError, ModelFailed, UsageError
 from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
 from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
-from rag.llm import LanguageModel, configured, problem_of
+from rag.llm import LanguageModel, configured
 from rag.names import learn_names
 from rag.question import objection, parts, question_itself
 from rag.retrieve import RANKINGS, Filters, Ranking, Retrieved, merge_hits, retrieve
@@ -110,8 +111,15 @@ class Rag:
         self._evidence.warm_up()
 
     def check_model(self) -> str | None:
-        """Return None if the configured language model answers, else the line that says why not."""
-        return "no language model is configured" if self._writer is None else problem_of(self._writer)
+        """Ask the configured language model for a word; return None if it answers, else the line that says why not."""
+        if self._writer is None:
+            return "no language model is configured; set RAG_LLM_BASE_URL and RAG_LLM_MODEL"
+        try:
+            with closing(self._writer.stream("Say yes.", max_tokens=8)) as words:
+                next(words)
+        except ModelFailed as error:
+            return str(error)
+        return None
 
     def close(self) -> None:
         """Give the files of the index back; the next question opens them again."""

@@ -13,17 +13,23 @@ from rag.answer import says_the_same
 from rag.catalog import Catalog
 from rag.cite import Written, settled, written_sentences
 from rag.errors import ModelFailed
-from rag.evidence import PassageEvidence, Support
+from rag.evidence import PassageEvidence
 from rag.llm import LanguageModel
-from rag.prompts import condense_prompt, is_refusal, pack, repair_prompt, write_prompt
+from rag.prompts import (
+    ANSWER_TOKENS,
+    condense_prompt,
+    is_refusal,
+    pack,
+    repair_prompt,
+    room_for_passages,
+    write_prompt,
+)
 from rag.types import Claim, History, Removed, Span
-from rag.verify import Source, Supported, check, cite_written
+from rag.verify import Source, Support, Supported, check, cite_written
 
 MAX_PASSAGES = 6  # a laptop reads some 45 tokens a second, and the likeliest passages stand first
 MIN_RELEVANCE = 0.1  # probability of a sentence below which a claim that cites it is beside the point
-MAX_ANSWER_TOKENS = 400  # some six sentences with their markers; a model that goes on and on is cut off there
 MAX_QUESTION_TOKENS = 80  # of a follow-up made to stand alone
-_SPARE_TOKENS = 700  # of the context, for the prompt's own words, the question and the template around them
 _MAX_REWRITTEN_CHARS = 400  # a longer "question" is an answer
 
 
@@ -81,11 +87,15 @@ def write(
     and if none may, all are removed: sentences can be true to their passage and beside the point. support: as for
     ``check``. Raises nothing of the model's: a failure ends the draft, with what was settled before.
     """
-    shown = pack(material.sources, max_tokens=model.context_tokens - MAX_ANSWER_TOKENS - _SPARE_TOKENS)
+    shown = pack(material.sources, max_tokens=room_for_passages(question, context_tokens=model.context_tokens))
+    if not shown:
+        return Draft(
+            (), (), refused=False, problem=f"{model.name}: no passage fits beside this question; ask a shorter one"
+        )
     gate = _Gate(question, shown, material, support)
     text, problem = "", ""
     try:
-        with closing(model.stream(write_prompt(question, shown), max_tokens=MAX_ANSWER_TOKENS)) as words:
+        with closing(model.stream(write_prompt(question, shown), max_tokens=ANSWER_TOKENS)) as words:
             for piece in words:
                 text += piece
                 yield from gate.take(settled(text))
@@ -144,9 +154,9 @@ class _Gate:
         faulty = [found for found in self._checked if isinstance(found, Removed)]
         if not faulty:
             return
-        prompt = repair_prompt(self.question, self.sources, faulty)
+        prompt = repair_prompt(self.question, self.sources, removed=faulty)
         try:
-            with closing(model.stream(prompt, max_tokens=MAX_ANSWER_TOKENS)) as words:
+            with closing(model.stream(prompt, max_tokens=ANSWER_TOKENS)) as words:
                 again = self._check(written_sentences("".join(words)))
         except ModelFailed:
             return  # what is faulty stays out, with the fault that is known
