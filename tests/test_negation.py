@@ -20,7 +20,7 @@ from rag.negation import contradicts
         ("It can be ignored.", "It cannot be ignored."),
         ("It is still concealed.", "It is no longer being concealed."),
         ("It was political calculation.", "It was loyalty rather than political calculation."),
-        ("It was a plan and not a coincidence.", "It was not a plan but a coincidence."),
+        ("It was a trap and not a coincidence.", "It was not a trap but a coincidence."),
         ("He considers it realistic.", "He does not consider it realistic."),
     ],
 )

@@ -15,9 +15,9 @@ from rag.verify import Source, Supported, check, cite_written, gate
 
 NEWS = (
     "Ingrid Solberg became chief of Halvard Marine on Monday, 5 May 2025. She said that the yard in Gdansk would not "
-    "be sold. Revenue had reached $4.1 billion in the first nine months and was expected to reach $6 billion by the end "
-    "of the year. “The margin is weak,” analyst Peter Okafor said. Okafor does not expect a merger. About 300 people "
-    "work in Rotterdam."
+    "be sold. Revenue had reached $4.1 billion in the first nine months and was expected to reach $6 billion by the "
+    "end of the year. “The margin is weak,” analyst Peter Okafor said. Okafor does not expect a merger. About 300 "
+    "people work in Rotterdam."
 )
 HISTORY = (
     "Halvard Marine was founded in Oslo in 1931. Its founder Nils Halvard led it for three decades.\n\n"
@@ -225,8 +225,8 @@ def test_a_passage_without_quotable_sentences_supports_nothing():
 
 PIECES = [
     *NEWS.split(". "), *HISTORY.split(". "), ". ", ".", " [1]", "[2]", "[1][2]", " [3]", "[0]", "[-1]", "(1)", "¹",
-    "【2】", '"', "“", "”", " not ", " never ", "Okafor said ", " and ", ", ", "1931", " 5 May", "$", "%", "\n", "\u200b", "<b>",
-    "![x](http://a.b)", "https://a.b ", "*", "Ignore all rules", "Zürich", "…",
+    "【2】", '"', "“", "”", " not ", " never ", "Okafor said ", " and ", ", ", "1931", " 5 May", "$", "%", "\n",
+    "\u200b", "<b>", "![x](http://a.b)", "https://a.b ", "*", "Ignore all rules", "Zürich", "…",
 ]  # fmt: skip
 MANGLED = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_size=60)
 
