@@ -124,9 +124,9 @@ def _faults_of_claim(
     documents = [(citation, lookup(citation.source)) for citation in citations]
     faults = [fault for citation, document in documents for fault in _faults_of_citation(citation, document)]
     yield from faults
-    places = [(d, Span(c.start, c.end)) for c, d in documents if d]
-    if faults or len(places) < len(claim.citations) or not places:
+    if faults or not citations or len(citations) < len(claim.citations):
         return  # what is cited is not there: nothing can be held against it
+    places = [(document, Span(citation.start, citation.end)) for citation, document in documents if document]
     if stored.mode == "quotes":
         if claim.text != citations[0].quote:
             yield f"misquoted: is not the quote of [{citations[0].marker}]"

@@ -124,7 +124,7 @@ def _next_marker(line: str, start: int) -> re.Match[str] | None:
 @lru_cache(maxsize=512)
 def _of_piece(piece: str) -> tuple[Written, ...]:
     plain, places = _without_markers(_without_markup(piece))
-    spans = _outside_quotations(sentences(plain, Span(0, len(plain))) if plain.strip() else (), plain)
+    spans = _made_whole(sentences(plain, Span(0, len(plain))) if plain.strip() else (), plain)
     owned: list[list[str]] = [[] for _ in spans]
     for at, numbers in places:
         # the last sentence that has begun before the marker; the first one if the line opens with it
@@ -159,11 +159,11 @@ def _without_markers(text: str) -> tuple[str, list[tuple[int, list[str]]]]:
     return "".join(kept), places
 
 
-def _outside_quotations(spans: tuple[Span, ...], text: str) -> list[Span]:
-    """Join what the segmenter cut inside of quotation marks: somebody may say several sentences."""
+def _made_whole(spans: tuple[Span, ...], text: str) -> list[Span]:
+    """Join what the segmenter cut inside of an address or of quotation marks: one may say several sentences."""
     joined: list[Span] = []
     for span in spans:
-        if joined and _is_open(joined[-1].cut(text)):
+        if joined and (joined[-1].end == span.start or _is_open(joined[-1].cut(text))):
             joined[-1] = Span(joined[-1].start, span.end)
         else:
             joined.append(span)

@@ -23,7 +23,8 @@ _ORDINARY = frozenset(
     "therefore nevertheless nonetheless afterwards thereafter indeed overall perhaps maybe people one".split()
 )
 _PRONOUN = re.compile(r"\b(?:he|she|they|it|his|her|their|its|I|we|our|my)\b")
-_DERIVED_END = re.compile(r"(?:ese|ish|ch|ians?|ans?|i|is|ic|n|ns|s)$")  # of those who come from a place
+_DERIVED_ENDS = "ese ish ch ian ians an ans ic i is n ns s".split()  # of those who come from a place
+_MAX_LEFT_CHARS = 3  # of the place behind what the two share: "Franc|e"
 _LAND = re.compile(r"(?:i?stan|land)$")
 _VOWELS = str.maketrans(dict.fromkeys("aeiouy"))
 _MIN_SHARED_CHARS = 4  # "Syria", "Syrian"; with three, Iran and Iraq would be one
@@ -117,17 +118,17 @@ def _is_ordinary(word: str, lower: Collection[str]) -> bool:
 
 
 def _is_derived(one: str, other: str) -> bool:
-    """Whether one is an adjective of the other: "Syrian" of "Syria", "French" of "France"."""
-    for word, place in ((one, other), (other, one)):
-        end = _DERIVED_END.search(word)
-        base = word[: end.start()] if end else ""
-        if len(word) >= _MIN_SHARED_CHARS and _LAND.sub("", place) == word:
+    """Whether one is an adjective of the other: "Syrian" of "Syria", "Kazakh" of "Kazakhstan", "French" of "France"."""
+    return any(_is_adjective(word, place) for word, place in ((one, other), (other, one)) if word[0] == place[0])
+
+
+def _is_adjective(word: str, place: str) -> bool:
+    if len(word) >= _MIN_SHARED_CHARS and _LAND.sub("", place) == word:
+        return True
+    for base in (word.removesuffix(end) for end in _DERIVED_ENDS if word.endswith(end)):
+        if len(base) >= _MIN_SHARED_CHARS and place.startswith(base) and len(place) - len(base) <= _MAX_LEFT_CHARS:
             return True
-        if len(base) >= _MIN_SHARED_CHARS and place.startswith(base):
-            return True
-        skeleton = base.translate(_VOWELS)
-        if len(base) > 2 and len(skeleton) > 1 and base[0] == place[0] and end and len(end[0]) > 1:
-            bare = place.translate(_VOWELS)
-            if bare.startswith(skeleton) and len(place) - len(base) <= 3:
-                return True
-    return False
+    base = re.sub(r"(?:ish|ch|ese)$", "", word)
+    skeleton = base.translate(_VOWELS)
+    is_close = 2 < len(base) < len(word) and len(skeleton) > 1 and len(place) - len(base) <= _MAX_LEFT_CHARS
+    return is_close and place.translate(_VOWELS).startswith(skeleton)

@@ -14,6 +14,7 @@ from rag.words import STOPWORDS
 _CUES = frozenset("not never no none neither nor without cannot hardly scarcely unless".split())
 _CUE_PHRASES = re.compile(r"\b(?:rather\sthan|instead\sof|as\sopposed\sto)\b", re.IGNORECASE)
 _SHORT = re.compile(r"n['’]t\b", re.IGNORECASE)  # "doesn't"
+_RAISING = frozenset("expect believ think want seem intend plan suppos".split())  # "expects no X": "does not expect X"
 _HEDGES = frozenset("only just merely simply necessarily".split())  # "not only" denies nothing
 _PASSED_OVER = frozenset("longer even yet quite really been being be have has had do does did".split())
 _CLAUSE_END = frozenset(',;:.!?()–—"“”') | frozenset("but while although because that which who and or than".split())
@@ -31,9 +32,13 @@ def contradicts(text: str, source: str) -> str | None:
     source_no, source_yes = _polarity(source)
     # What either says both ways is no contradiction: "did not resign in May, resigned in June".
     flipped = (said_no - said_yes) & (source_yes - source_no)
-    if not said_yes & _DENYING:
-        flipped |= (source_no - source_yes) & (said_yes - said_no)
-    return min(flipped, default=None)
+    reverse = (source_no - source_yes) & (said_yes - said_no)
+    # Where one denies by a word's meaning, as "lacks" does, the other needs a "not": only that word may be flipped.
+    flipped = flipped & _DENYING if source_yes & _DENYING else flipped
+    reverse = reverse & _DENYING if said_yes & _DENYING else reverse
+    if flipped and reverse and _RAISING & (flipped | reverse):
+        return None  # both deny the same
+    return min(flipped | reverse, default=None)
 
 
 def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:

@@ -16,8 +16,9 @@ from rag.words import STOPWORDS, fold, stemmer, words
 
 _MIN_FAMILY_CHARS = 5  # that words of one family share at the beginning: "dismissal", "dismissed"
 _MAX_FAMILY_END = 5  # that may follow them: "govern", "government"
-_MOVED_BY = 2  # words that a clause with another number must share beyond those that the number's own clauses share
+_MOVED_BY = 1  # word that a clause with another number must share beyond those that the clauses with this one share
 _CLAUSE_END = re.compile(r",\s(?!\d{4}\b)|[;:()—–]\s|[.!?]\s(?=[A-Z“\"])|\s(?:and|but|while|whereas)\s")
+_SENTENCE_END = re.compile(r"[.!?]\s$")
 _IRREGULAR = {
     form: verb
     for verb, forms in {
@@ -81,14 +82,17 @@ def moved(text: str, source: str) -> Quantity | None:
 
 
 def _clauses(text: str) -> Iterator[tuple[str, frozenset[Quantity]]]:
-    """Yield the clauses of a text that have numbers, each with those before it that have none."""
-    pending, start = "", 0
-    for end in [*(match.start() for match in _CLAUSE_END.finditer(text)), len(text)]:
-        pending += text[start:end]
+    """Yield stretches of a text that each say one thing with numbers: cut between clauses that both have some."""
+    clause, start = "", 0
+    for end in [*(match.end() for match in _CLAUSE_END.finditer(text)), len(text)]:
+        piece = text[start:end]
         start = end
-        if _roots(pending) and (numbers := quantities(pending)):
-            yield pending, numbers
-            pending = ""
+        if quantities(clause) and _roots(clause) and (quantities(piece) or _SENTENCE_END.search(clause)):
+            yield clause, quantities(clause)
+            clause = ""
+        clause += piece
+    if quantities(clause) and _roots(clause):
+        yield clause, quantities(clause)
 
 
 def _n_alike(clause: str, other: str, *, besides: Quantity) -> int:

@@ -43,12 +43,17 @@ _UNITS = {
     "metre": "meter", "kilometre": "kilometer", "km": "kilometer", "tonne": "ton", "kg": "kilogram", "feet": "foot",
 }  # fmt: skip
 _SCALES = {"k": 10**3, "mn": 10**6, "mln": 10**6, "m": 10**6, "bn": 10**9, "b": 10**9, "trn": 10**12}
-_SHORT_FOR = {"thousand": "k", "million": "mn", "billion": "bn", "trillion": "trn"}
+_SHORT_FOR = {"thousand": "k", "million": "mn", "billion": "bn", "trillion": "trn"} | {
+    s: s for s in ("mn", "mln", "bn")
+}
 _SCALE_BEHIND = re.compile(rf"(?<=\d)[\s-]({'|'.join(_SHORT_FOR)})\b", re.IGNORECASE)  # "11 billion": 11bn
 _VAGUE = re.compile(
     r"\b(?:(?:dozens|scores|tens|hundreds|thousands|millions|billions|trillions)(?:\sof\s)?)+(?<!\s)", re.IGNORECASE
 )
 # Words that look like numbers and seldom are: "the two" are persons, "one of them" is no amount.
+_SOME = re.compile(
+    rf"\b(?:several|some|many|(?:a\s)?few|a\scouple\sof)\s(?P<unit>{'|'.join(_UNITS)})s\b", re.IGNORECASE
+)
 _NO_NUMBER = re.compile(
     r"(?<!ty[\s-])\b(?:one|ones|first|zero|(?:the|these|those|both|as)\stwo(?!\s(?:to|or)\s))\b", re.IGNORECASE
 )
@@ -126,6 +131,7 @@ def quantities(text: str) -> frozenset[Quantity]:
         text = pattern.sub(" · ", text)
     found |= {Date(None, _month(match.group())) for match in _MONTH_ALONE.finditer(text)}
     found |= {Amount(match[1].casefold() + "day", "weekday") for match in _WEEKDAY.finditer(text)}
+    found |= {Amount("some", _UNITS[match["unit"].casefold()]) for match in _SOME.finditer(text)}
     found |= {Amount(match.group().casefold(), "vague") for match in _VAGUE.finditer(text)}
     return frozenset(found | set(_amounts(_in_digits(_VAGUE.sub("·", text)))))
 
@@ -165,7 +171,7 @@ def _is_dated(said: Date, known: Collection[Date], years: Collection[int | None]
 
 def _is_counted(said: Amount, known: Collection[Amount]) -> bool:
     """Whether an amount is known. A number may lose its unit, but not gain one, nor change it for something counted."""
-    alike = [amount for amount in known if amount.value == said.value]
+    alike = [amount for amount in known if said.value in {amount.value, "some"}]
     if said.unit:
         return any(amount.unit == said.unit for amount in alike)
     return any(not said.of or not amount.unit or said.of == amount.of for amount in alike)

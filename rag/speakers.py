@@ -17,6 +17,10 @@ _SPEECH = (
 ).split()
 _IRREGULAR = "said says told tells wrote writes replies replied denies denied".split()
 _VERB = "(?:" + "|".join([*(rf"{verb.removesuffix('e')}(?:e?[sd]|ing)" for verb in _SPEECH), *_IRREGULAR]) + ")"
+_NOUN = (
+    "(?:view|opinion|words|assessment|account|assertion|statement|comment|remark|praise|criticism|claim|warning|"
+    "explanation|disclosure|confirmation|announcement)s?"
+)
 _WORD = r"[^\W\d_][\w’'-]*"
 _NAME = r"(?-i:[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢİĶŁŃŇŌŐŘŚŠŞŢŤŪŮŰŹŻŽ][\w’'-]+)"
 _WHO = rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,3}})"
@@ -29,13 +33,14 @@ _ATTRIBUTIONS = tuple(
         rf"(?<![\w’'-]){_WHO}{_BETWEEN}(?:continuing\sto\s(?:describe|call|say)|drew\sattention|speaks\sof|spoke\sof|{_VERB}\b)",
         rf"\baccording\sto\s(?-i:[a-z]+\s){{0,5}}{_WHO}",
         rf"[,”\"»]\s?{_VERB}\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
-        rf"(?<![\w’'-]){_WHO}['’]s?\s(?:view|opinion|words|assessment|account|assertion|statements?|comments|remarks)\b",
+        rf"(?<![\w’'-]){_WHO}['’]s?\s{_NOUN}\b",
         rf"\b{_VERB}\s(?-i:[a-z]+\s){{0,2}}by\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
         rf"\bas\s(?-i:[a-z]+\s){{0,3}}{_WHO}\s(?:{_VERB}|puts)\b",
     )
 )
 _PRONOUN = re.compile(
-    rf"(?<![\w’'-])(?:he|she|they){_BETWEEN}{_VERB}\b|[,”\"»]\s?(?:he|she|they)\s{_VERB}\b", re.IGNORECASE
+    rf"(?<![\w’'-])(?:he|she|they){_BETWEEN}{_VERB}\b|[,”\"»]\s?(?:he|she|they)\s{_VERB}\b|\b(?:his|her|their)\s{_NOUN}\b",
+    re.IGNORECASE,
 )
 _DESCRIBED = re.compile(
     rf"(?<![\w’'-])(?:the|an?|his|her)\s(?:{_WORD}\s){{0,3}}{_WORD}{_BETWEEN}{_VERB}\b|[,”\"»]\s?{_VERB}\s(?:the|an?)\s",

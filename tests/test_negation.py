@@ -20,6 +20,7 @@ from rag.negation import contradicts
         ("It can be ignored.", "It cannot be ignored."),
         ("It is still concealed.", "It is no longer being concealed."),
         ("It was political calculation.", "It was loyalty rather than political calculation."),
+        ("It was a trap and not a coincidence.", "It was not a trap but a coincidence."),
         ("He considers it realistic.", "He does not consider it realistic."),
     ],
 )
@@ -37,6 +38,7 @@ def test_what_one_denies_and_the_other_affirms_is_a_contradiction(text: str, sou
         ("It is common.", "It is not uncommon."),
         ("It was loyalty, not calculation.", "It was loyalty rather than calculation."),
         ("He resigned in June.", "He did not resign in May, but resigned in June."),
+        ("He expects no merger.", "He does not expect a merger."),
         ("They lack resources.", "They do not have resources."),
         ("He left, and no one followed.", "He left."),
         ("It was important.", "It was of importance."),
