@@ -187,12 +187,12 @@ def _fence(texts: Iterator[str]) -> str:
 
 # -- text that cannot break out ----------------------------------------------------------------------------------------
 
-# Chat templates mark turns with tokens such as <|im_start|>, </s> or [INST], and servers read them anywhere in a prompt.
+# Chat templates mark turns by tokens such as <|im_start|>, </s> or [INST], and servers heed them anywhere in a prompt.
 _TURN_TOKEN = re.compile(r"<(?=[|/]|[a-z]\w*(?:_\w+)*>)|\[(?=/?(?:INST|[A-Z]+_[A-Z_]+)\])", re.IGNORECASE)
 
 
 def _plain(text: str) -> str:
-    """Return a text without what readers do not see, without tokens of chat templates, and without markers like ours."""
+    """Return a text without what readers do not see, without tokens of chat templates, without markers like ours."""
     shown = "".join(_shown(character) for character in text)
     shown = _TURN_TOKEN.sub(lambda match: f"{match.group()} ", _MARKER.sub("", shown))
     return re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", "\n", shown)).strip()
