@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rag import cli_models
 from rag.errors import DocumentError, RagError, UsageError
 from rag.terminal import UNWRAPPED_COLUMNS, fail, progress
 
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_models.app, name="models")
 INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
 _SHOWN_PROBLEMS = 10  # of a gold file; the last line counts them all
 ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports the child only

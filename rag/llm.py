@@ -157,16 +157,14 @@ class ChatModel:
         begun = ended = False
         try:
             with _connection(request) as client:
-                for words, is_last in _pieces(self.api.llm(request, client), prompt):
-                    if time.monotonic() > request.deadline:
-                        raise TimeoutError
+                for words, is_last in _pieces(self.api.llm(request, client), prompt, deadline=request.deadline):
                     ended |= is_last
                     if words:
                         begun = True
                         yield words
         except ModelFailed:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes do to three libraries
+        except Exception as error:  # whatever a stranger's bytes do to three libraries
             raise self._failure(error, begun=begun) from error
         if not begun:
             raise ModelFailed(
@@ -227,13 +225,15 @@ class ChatModel:
         return f" ({words[:_SAID_CHARS]})" if words else ""
 
 
-def _pieces(llm: "LLM", prompt: str) -> Iterator[tuple[str, bool]]:
+def _pieces(llm: "LLM", prompt: str, *, deadline: float) -> Iterator[tuple[str, bool]]:
     """Yield the words of an answer, and with the last of them, which may be none, that it is complete."""
     from llama_index.core.llms import ChatMessage  # noqa: PLC0415 - seconds to import
 
     for piece in llm.stream_chat([ChatMessage(role="user", content=prompt)]):
         choices = getattr(piece.raw, "choices", None)
         reason = choices[0].finish_reason if choices else piece.message.additional_kwargs.get("stop_reason")
+        if time.monotonic() > deadline:
+            raise TimeoutError
         yield piece.delta or "", reason is not None
 
 

@@ -110,7 +110,7 @@ _POLITE = frozenset(
     "i i'm am sorry apologize apologise unfortunately but however based on the a provided given passages passage "
     "documents above according to my answer is as for now please let me know if you have any other questions".split()
 )
-_MARKER = re.compile(r"\[\d{1,3}\]")
+_MARKER = re.compile(r" ?\[\d{1,3}\]")
 
 
 def _words(text: str) -> str:
@@ -160,7 +160,7 @@ def _shortened(source: S) -> Iterator[S]:
 
 def _passages(sources: Sequence[Source]) -> str:
     """Return numbered passages between fences that their texts do not hold, and so cannot close."""
-    blocks = [(_about(source.document), _plain(source.passage.text)) for source in sources]
+    blocks = [(_unmarked(_about(s.document)), _unmarked(_plain(s.passage.text))) for s in sources]
     fence = _fence(text for block in blocks for text in block)
     return "\n\n".join(
         f"{fence} passage [{n}] from {about}\n{text}\n{fence} end of passage [{n}]"
@@ -187,15 +187,20 @@ def _fence(texts: Iterator[str]) -> str:
 
 # -- text that cannot break out ----------------------------------------------------------------------------------------
 
-# Chat templates mark turns with tokens such as <|im_start|>, </s> or [INST], and servers read them anywhere in a prompt.
+# Chat templates mark turns by tokens such as <|im_start|>, </s> or [INST], and servers heed them anywhere in a prompt.
 _TURN_TOKEN = re.compile(r"<(?=[|/]|[a-z]\w*(?:_\w+)*>)|\[(?=/?(?:INST|[A-Z]+_[A-Z_]+)\])", re.IGNORECASE)
 
 
 def _plain(text: str) -> str:
-    """Return a text without what readers do not see, without tokens of chat templates, and without markers like ours."""
+    """Return a text without what readers do not see and without tokens of chat templates."""
     shown = "".join(_shown(character) for character in text)
-    shown = _TURN_TOKEN.sub(lambda match: f"{match.group()} ", _MARKER.sub("", shown))
+    shown = _TURN_TOKEN.sub(lambda match: f"{match.group()} ", shown)
     return re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", "\n", shown)).strip()
+
+
+def _unmarked(text: str) -> str:
+    """Return a document's text without its own footnote numbers, which would pass for ours."""
+    return _MARKER.sub("", text)
 
 
 def _shown(character: str) -> str:

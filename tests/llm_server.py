@@ -4,8 +4,8 @@
     server.behave = says(lambda request: answer_to(request))     # scripted: the prompt is in prompt_of(request)
     server.behave = first(fails(500), says("Tokayev won. [1]"))  # one behaviour a request, the last one for all others
 
-Chat completions at ``<url>/chat/completions`` and Anthropic's messages at ``/v1/messages``, streaming only. What came is
-in ``server.requests``, its headers in ``server.headers``; ``server.left`` is set when a client went away in mid-answer.
+Chat completions at ``<url>/chat/completions`` and Anthropic's messages at ``/v1/messages``, streaming only. What came
+is in ``server.requests``, its headers in ``server.headers``; ``server.left`` is set when a client went in mid-answer.
 """
 
 import json
