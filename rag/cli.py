@@ -166,7 +166,7 @@ def serve(
     index: IndexOption = None,
 ) -> None:
     """Open the chat page."""
-    from rag.web.page import serve as serve_page
+    from rag.web.server import serve as serve_page
 
     serve_page(_rag(index, host=host, port=port))
 
