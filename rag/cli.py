@@ -4,7 +4,6 @@ Every error is one line on standard error. Exit codes: 0 done (that the document
 failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag --help`` answers at once.
 """
 
-import datetime as dt
 import logging
 import os
 import sys
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rag.errors import DocumentError, RagError, UsageError
+from rag.records import parse_day
 from rag.terminal import UNWRAPPED_COLUMNS, fail, progress
 
 if TYPE_CHECKING:
@@ -113,7 +113,11 @@ def search(
     from rag.records import search_record
     from rag.render import hits_text
 
-    filters: dict[str, Any] = {"source": source, "since": _date("--since", since), "until": _date("--until", until)}
+    filters: dict[str, Any] = {
+        "source": source,
+        "since": parse_day("--since", since),
+        "until": parse_day("--until", until),
+    }
     rag = _rag(index)
 
     def answer(line: dict[str, Any]) -> "Record":
@@ -146,7 +150,7 @@ def ask(
     from rag.render import result_text
 
     options: dict[str, Any] = {"mode": mode, "source": source}
-    options |= {"since": _date("--since", since), "until": _date("--until", until)}
+    options |= {"since": parse_day("--since", since), "until": parse_day("--until", until)}
     rag = _rag(index)
 
     def answer(line: dict[str, Any]) -> "Record":
@@ -257,13 +261,6 @@ def _log_level() -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:300]
-
-
-def _date(option: str, text: str | None) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise UsageError(f"{option} {text}: not a day; write it as YYYY-MM-DD") from error
 
 
 def _is_batch(question: str | None, batch: Path | None, out: Path | None) -> bool:

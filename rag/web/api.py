@@ -4,7 +4,6 @@ The page puts them among its components, so that they stand in one queue with it
 open to programs.
 """
 
-import datetime as dt
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,8 @@ from gradio.events import api  # gr.api, which Gradio does not declare for type 
 
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
-from rag.records import ask_record, search_record
-from rag.types import History
+from rag.records import ask_record, parse_day, search_record
+from rag.types import History, Mode
 
 ENGINE = "engine"  # the queue's name for all that asks the engine
 UNEXPECTED = "Something went wrong inside Footnote, and the question was not answered. Its log says what."
@@ -26,18 +25,21 @@ _log = logging.getLogger(__name__)
 def add_endpoints(rag: Rag) -> None:
     """Add them to the Blocks under construction."""
 
-    def ask(
+    def ask(  # noqa: PLR0917 - programs give them by name or in this order
         question: str,
         history: list[list[str]] | None = None,
         source: str | None = None,
         since: str | None = None,
         until: str | None = None,
+        mode: Mode = "quotes",
     ) -> dict[str, Any]:
         """Answer a question from the documents, or say that they do not; the record of ``rag ask --json``."""
         with _told():
             turns = _pairs(history)
-            first, last = _day("since", since), _day("until", until)
-            return ask_record(rag.ask(_text(question), history=turns, source=source, since=first, until=last))
+            first, last = parse_day("since", since), parse_day("until", until)
+            return ask_record(
+                rag.ask(_text(question), history=turns, mode=mode, source=source, since=first, until=last)
+            )
 
     def search(question: str, top_k: int = rag.settings.top_k) -> dict[str, Any]:
         """Find the passages nearest to a question; the record of ``rag search --json``."""
@@ -73,13 +75,6 @@ def _pairs(history: object) -> History:
     if isinstance(pairs, list) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
         return [(_text(asked), _text(answered)) for asked, answered in pairs]
     raise UsageError("history is a list of [question, answer] pairs, oldest first")
-
-
-def _day(name: str, text: str | None) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{name} is {text!r}: not a day; write it as YYYY-MM-DD") from error
 
 
 def report(error: Exception) -> None:
