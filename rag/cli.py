@@ -175,6 +175,17 @@ def serve(
     serve_page(_rag(index, host=host, port=port))
 
 
+@app.command()
+def mcp(index: IndexOption = None) -> None:
+    """Serve the documents to an MCP client, over standard input and output."""
+    try:
+        from rag.mcp import serve
+    except ImportError as error:
+        raise RagError(f"{error.name} cannot be imported; pip install 'footnote-rag[mcp]'") from error
+
+    serve(_rag(index))
+
+
 @app.command("eval")
 def evaluate(
     gold: Annotated[

@@ -7,7 +7,7 @@ open to programs.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 from gradio.events import api  # gr.api, which Gradio does not declare for type checkers
@@ -37,6 +37,8 @@ def add_endpoints(rag: Rag) -> None:
         with _told():
             turns = _pairs(history)
             first, last = parse_day("since", since), parse_day("until", until)
+            if mode not in get_args(Mode):
+                raise UsageError(f"mode is {mode!r}; give one of {', '.join(get_args(Mode))}")
             return ask_record(
                 rag.ask(_text(question), history=turns, mode=mode, source=source, since=first, until=last)
             )

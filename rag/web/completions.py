@@ -323,15 +323,11 @@ def _credentials(header: str) -> tuple[str, str]:
     """Return user and password of ``Bearer user:password``, which clients make of an API key, or of HTTP Basic."""
     scheme, given = get_authorization_scheme_param(header)
     try:
-        pair = {"bearer": str, "basic": _decoded}[scheme.lower()](given)
-    except (KeyError, ValueError):
+        pair = b64decode(given, validate=True).decode() if scheme.lower() == "basic" else given
+    except ValueError:
         return "", ""
     user, _, password = pair.partition(":")
-    return user, password
-
-
-def _decoded(given: str) -> str:
-    return b64decode(given, validate=True).decode()
+    return (user, password) if scheme.lower() in {"basic", "bearer"} else ("", "")
 
 
 def _headers(status: int) -> dict[str, str]:
