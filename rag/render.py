@@ -15,7 +15,7 @@ from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Resul
 _SNIPPET_CHARS = 240
 _REFUSED = "No answer. "
 _NEAREST = "Nearest passages:"
-_FOOTNOTES = "\n\nSources:"
+_FOOTNOTES = "Sources:"
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
 
 
@@ -48,21 +48,17 @@ def result_text(result: Result) -> RenderableType:
 def plain_text(result: Result) -> str:
     """Return an answer with its footnotes below it, or a refusal, for a program that shows text or Markdown."""
     if isinstance(result, Answer):
-        return result.text + footnotes(result)
-    nearest = [
-        f"- {printable(_place(hit.passage.source, hit.passage.span))}: {_snippet(hit)}" for hit in result.nearest
-    ]
-    return "\n".join([f"{_REFUSED}{printable(result.reason)}", *(["", _NEAREST, *nearest] if nearest else [])])
-
-
-def footnotes(answer: Answer) -> str:
-    """Return what ``plain_text`` puts below the text of an answer."""
-    return "".join([_FOOTNOTES, *(f"\n- {footnote(citation)}" for citation in answer.citations)])
+        paragraphs = [result.text, "\n".join([_FOOTNOTES, *(f"- {footnote(cited)}" for cited in result.citations)])]
+    else:
+        paragraphs = [_REFUSED + printable(result.reason)]
+        if result.nearest:
+            paragraphs.append("\n".join([_NEAREST, *(f"- {_hit_line(hit)}" for hit in result.nearest)]))
+    return "\n\n".join([*paragraphs, *filter(None, [printable(result.notice)])])
 
 
 def answer_in(text: str) -> str:
     """Return the text of the answer that ``plain_text`` has shown: without footnotes; nothing for a refusal."""
-    return "" if text.startswith(_REFUSED) else text.rpartition(_FOOTNOTES)[0] or text
+    return "" if text.startswith(_REFUSED) else text.rpartition(f"\n\n{_FOOTNOTES}\n")[0] or text
 
 
 def footnote(citation: Citation) -> str:
@@ -99,6 +95,10 @@ def _hit(hit: Hit) -> RenderableType:
     place = printable(_place(hit.passage.source, hit.passage.span))
     head = Text(f"{hit.rank:>2}. {place}  {hit.score:.4f}", style="bold")
     return Group(head, Padding(Text(_snippet(hit)), (0, 0, 0, 4), expand=False))
+
+
+def _hit_line(hit: Hit) -> str:
+    return f"{printable(_place(hit.passage.source, hit.passage.span))}: {_snippet(hit)}"
 
 
 def _snippet(hit: Hit) -> str:

@@ -81,6 +81,15 @@ def test_every_response_says_that_it_is_what_it_is_and_frames_nothing(url: str, 
     assert "server" not in response.headers
 
 
+def test_an_uploaded_page_is_no_page_of_footnote(url: str):
+    (path,) = httpx.post(f"{url}/gradio_api/upload", files={"files": ("a.html", b"<script>alert(1)</script>")}).json()
+    served = httpx.get(f"{url}/gradio_api/file={path}", headers={"Accept": "text/html"})
+    assert served.status_code == 200
+    assert "script" not in directives(served), "it falls back to default-src"
+    assert directives(served)["default-src"] == "'none'"
+    assert "sandbox" in directives(served)
+
+
 def test_markup_that_got_into_the_page_would_run_nothing(url: str, browser: Browser):
     context = browser.new_context()
     page = context.new_page()
@@ -124,6 +133,7 @@ def test_a_name_that_was_made_to_lead_here_is_refused(url: str, host: str):
     refused = httpx.get(f"{url}/config", headers={"Host": host})
     assert refused.status_code in {400, 421}
     assert "sky" not in refused.text
+    assert "\n" not in refused.text
 
 
 def test_the_names_of_this_machine_for_itself_are_known(url: str):

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag.web.limits import MAX_BODY_MB, MAX_CHAT_MB, MAX_UPLOAD_FILES
 
-_UPLOADS = "/gradio_api/upload"
+_API = "/gradio_api/"  # events, and files that were uploaded
+_UPLOADS = f"{_API}upload"
 _SILENCE_S = 20.0  # how long a client may send nothing while it owes the rest of its request
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _ALWAYS = {
@@ -38,9 +39,7 @@ _PAGE = (
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'self'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
-_OTHER = (
-    "default-src 'none'; frame-ancestors 'none'; sandbox"  # a file that a browser opens by its address runs nothing
-)
+_OTHER = "default-src 'none'; frame-ancestors 'none'; sandbox"  # a file opened by its address runs nothing
 
 
 class KnownAddress:
@@ -56,16 +55,16 @@ class KnownAddress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let pass what names no origin, as programs do, or that of the address it was sent to."""
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        await (refusal or self.app)(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> Response | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if scope["type"] == "http" and self.hosts is not None and _name(host) not in self.hosts:
-            await _refused(421, f"Footnote does not answer as {host[:80]!r}; open the address that it printed")(
-                scope, receive, send
-            )
-        elif origin is not None and urlsplit(origin).netloc != host:
-            await _refused(403, "a page of another origin asked; open Footnote's own")(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        if self.hosts is not None and _name(host) not in self.hosts:
+            return _refused(421, f"Footnote does not answer as {host[:80]!r}; open the address that it printed")
+        if origin is not None and origin.partition("://")[2] != host:
+            return _refused(403, "a page of another origin asked; open Footnote's own")
+        return None
 
 
 def _name(host: str) -> str:
@@ -76,9 +75,8 @@ def _name(host: str) -> str:
 
 
 def _refused(status: int, message: str) -> Response:
-    return JSONResponse(
-        {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}, status
-    )
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    return JSONResponse({"error": error}, status)
 
 
 class BodyLimit:
@@ -152,8 +150,8 @@ async def _in_time(receive: Receive) -> Message:
 class Restrained:
     """Sends headers with every response that forbid the browser whatever Footnote does not need.
 
-    An HTML page names the scripts that may run by their hashes: those it is sent with and ``scripts``, which Gradio
-    inserts later. It is held back for that, and comes uncompressed.
+    The page names the scripts that may run by their hashes: those it is sent with and ``scripts``, which Gradio inserts
+    later. It is held back for that, and comes uncompressed. A file that somebody uploaded is no page, whatever it is.
     """
 
     def __init__(self, app: ASGIApp, *, scripts: Iterable[str]) -> None:
@@ -164,17 +162,21 @@ class Restrained:
         """Pass the request on; the response is looked at on its way."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
-        if "text/html" in Headers(scope=scope).get("accept", ""):
-            kept = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-            scope = {**scope, "headers": kept}
-        await self.app(scope, receive, _Restraining(send, self.scripts).send)
+        else:
+            scripts = None if scope["path"].startswith(_API) else self.scripts
+            await self.app(_uncompressed(scope), receive, _Restraining(send, scripts).send)
+
+
+def _uncompressed(scope: Scope) -> Scope:
+    if "text/html" not in Headers(scope=scope).get("accept", ""):
+        return scope
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]}
 
 
 class _Restraining:
-    """One response: its start is held back until the HTML it belongs to is whole."""
+    """One response; the start of a page is held back until its HTML is whole. scripts: None where no page is."""
 
-    def __init__(self, send: Send, scripts: list[str]) -> None:
+    def __init__(self, send: Send, scripts: list[str] | None) -> None:
         self._send = send
         self._scripts = scripts
         self._start: Message = {}
@@ -184,7 +186,7 @@ class _Restraining:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.update(_ALWAYS)
-            if headers.get("content-type", "").startswith("text/html"):
+            if self._scripts is not None and headers.get("content-type", "").startswith("text/html"):
                 self._start, self._html = message, b""
                 return
             headers["Content-Security-Policy"] = _OTHER
@@ -192,7 +194,7 @@ class _Restraining:
             self._html += message.get("body", b"")
             if message.get("more_body"):
                 return
-            hashes = " ".join([*self._scripts, *map(_hash, _INLINE_SCRIPT.findall(self._html))])
+            hashes = " ".join([*(self._scripts or ()), *map(_hash, _INLINE_SCRIPT.findall(self._html))])
             MutableHeaders(scope=self._start)["Content-Security-Policy"] = _PAGE.format(hashes=hashes)
             await self._send(self._start)
             message = {"type": "http.response.body", "body": self._html}
