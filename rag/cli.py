@@ -113,11 +113,7 @@ def search(
     from rag.records import search_record
     from rag.render import hits_text
 
-    filters: dict[str, Any] = {
-        "source": source,
-        "since": parse_day("--since", since),
-        "until": parse_day("--until", until),
-    }
+    filters = _filters(source, since, until)
     rag = _rag(index)
 
     def answer(line: dict[str, Any]) -> "Record":
@@ -149,8 +145,7 @@ def ask(
     from rag.records import ask_record
     from rag.render import result_text
 
-    options: dict[str, Any] = {"mode": mode, "source": source}
-    options |= {"since": parse_day("--since", since), "until": parse_day("--until", until)}
+    options = {"mode": mode, **_filters(source, since, until)}
     rag = _rag(index)
 
     def answer(line: dict[str, Any]) -> "Record":
@@ -272,6 +267,10 @@ def _log_level() -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:300]
+
+
+def _filters(source: str | None, since: str | None, until: str | None) -> dict[str, Any]:
+    return {"source": source, "since": parse_day("--since", since), "until": parse_day("--until", until)}
 
 
 def _is_batch(question: str | None, batch: Path | None, out: Path | None) -> bool:

@@ -188,6 +188,7 @@ def test_the_key_is_user_and_password(seeds_index: Path, encoder: Any):
         ({"messages": [{"role": "system", "content": "a"}]}, 400, None, "the last such message is the question"),
         ({"messages": [{"role": "king", "content": "a"}]}, 400, None, "messages.0.role: "),
         ({"messages": [{"role": "user", "content": 7}]}, 400, None, "messages.0.content: "),
+        ({"messages": [{"role": "user", "content": False}]}, 400, None, "messages.0.content: "),
         ({"messages": "a"}, 400, None, "messages: "),
         ({"messages": [{"role": "user", "content": "a " * 2000}]}, 400, "context_length_exceeded", "at most 2,000"),
         (

@@ -1,8 +1,12 @@
 """What is served besides answers: headers, limits, a login, and what of the page is open to programs."""
 
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -326,3 +330,26 @@ def test_files_of_this_machine_are_not_served(url: str, tmp_path: Path):
     (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
     for path in [tmp_path / "secret.txt", "/etc/passwd", Path(__file__)]:
         assert httpx.get(f"{url}/gradio_api/file={path}").status_code in {403, 404}
+
+
+def test_what_a_client_sends_is_not_printed(tmp_path: Path):
+    """Not even by Gradio, which shows the inputs of a call that has too few of them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [Path(sys.executable).parent / "rag", "serve", "--index", tmp_path, "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - before any thread of its own
+    ) as running:
+        assert running.stdout
+        url = running.stdout.readline().split()[-1]
+        called = httpx.post(
+            f"{url}/gradio_api/call/ask", json={"data": ["\x1b[31mZorblatt\nrag: all is well"]}, timeout=60
+        )
+        told = httpx.get(f"{url}/gradio_api/call/ask/{called.json()['event_id']}", timeout=60)
+        assert told.text.startswith("event: error")
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (0, "", "")

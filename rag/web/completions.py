@@ -67,7 +67,9 @@ class _Part(_Model):
 
 
 def _as_parts(content: object) -> object:
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [] if content is None else content  # None where an assistant called a tool
 
 
 class _Message(_Model):

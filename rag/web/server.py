@@ -8,12 +8,14 @@ Everything but /v1 belongs to Gradio's application, which is mounted below this 
 import errno
 import ipaddress
 import logging
+import os
 import socket
 import sys
 import threading
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, redirect_stderr, suppress
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -56,7 +58,7 @@ def serve(rag: Rag) -> None:
         # Who connects from here on is kept waiting, and served.
         sys.stdout.write(f"Footnote: http://{_in_url(host, address)}:{port}\n")
         sys.stdout.flush()
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), _reticent():
             uvicorn.Server(_configured(app)).run(sockets=[listener])
 
 
@@ -126,6 +128,16 @@ def _configured(app: FastAPI) -> uvicorn.Config:
         limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_FAREWELL_S,
     )
+
+
+@contextmanager
+def _reticent() -> Iterator[None]:
+    """Keep what Gradio prints to itself: where a call fails, it shows all that was sent. What is logged still is."""
+    if _log.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+        yield
 
 
 def _listen(host: str, port: int) -> tuple[socket.socket, Address]:
