@@ -55,10 +55,10 @@ def serve(rag: Rag) -> None:
             sys.stderr.write(f"rag: {host} can be reached from other machines, and the page has no login\n")
         app = application(rag, accounts=accounts, hosts=_names(host) if address.is_loopback else None)
         threading.Thread(target=_warm_up, args=(rag,), daemon=True).start()  # while the first question is typed
-        # Who connects from here on is kept waiting, and served.
-        sys.stdout.write(f"Footnote: http://{_in_url(host, address)}:{port}\n")
-        sys.stdout.flush()
         with suppress(KeyboardInterrupt), _reticent():
+            # Who connects from here on is kept waiting, and served.
+            sys.stdout.write(f"Footnote: http://{_in_url(host, address)}:{port}\n")
+            sys.stdout.flush()
             uvicorn.Server(_configured(app)).run(sockets=[listener])
 
 
