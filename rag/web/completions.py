@@ -1,8 +1,6 @@
 """Footnote as a model for existing chat clients: OpenAI's protocol for chat completions, under ``/v1``.
 
-The last message of the user is the question, what was said before it the history. System messages are neither obeyed
-nor searched: an answer comes from the documents alone. Parameters that shape sampling are ignored, as there is none.
-Everything is answered by ``Rag.stream``; the server mounts it.
+What a client sends is understood by ``rag.web.chat``; everything is answered by ``Rag.stream``. The server mounts it.
 """
 
 import json
@@ -12,7 +10,7 @@ from base64 import b64decode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import anyio
@@ -20,129 +18,18 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security.utils import get_authorization_scheme_param
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from starlette.exceptions import HTTPException
 
-from rag.config import Settings
 from rag.engine import Event, Rag, Stage
 from rag.errors import RagError, UsageError
 from rag.records import Record, ask_record
-from rag.render import answer_in, plain_text
+from rag.render import plain_text
 from rag.tokens import count_tokens
-from rag.types import Abstention, Answer, Claim, History, Mode, Result
+from rag.types import Abstention, Answer, Claim, Result
 from rag.web.api import UNEXPECTED, report
 from rag.web.auth import Accounts
+from rag.web.chat import Asked, Refused, models, understood
 from rag.web.limits import AT_ONCE, BUSY, RETRY_AFTER_S, WAITING
-
-_MODELS: dict[str, Mode] = {"footnote": "quotes", "footnote-written": "written"}
-
-
-class _Refused(Exception):
-    """A request that is not answered: the status, and OpenAI's error object."""
-
-    def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        kind = "invalid_request_error" if status < 500 else "server_error"
-        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-# -- what is asked -----------------------------------------------------------------------------------------------------
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-
-class _Part(_Model):
-    type: str
-    text: str = ""
-
-    @field_validator("type")
-    @classmethod
-    def _is_text(cls, kind: str) -> str:
-        if kind != "text":
-            raise ValueError(f"a part of type {kind[:40]!r} cannot be read; send text")
-        return kind
-
-
-def _as_parts(content: object) -> object:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return [] if content is None else content  # None where an assistant called a tool
-
-
-class _Message(_Model):
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[list[_Part], BeforeValidator(_as_parts)] = Field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(part.text for part in self.content)
-
-
-class _StreamOptions(_Model):
-    include_usage: bool = False
-
-
-class _Chat(_Model):
-    model: str
-    messages: list[_Message] = Field(min_length=1)
-    n: Literal[1] | None = 1
-    stream: bool | None = False
-    stream_options: _StreamOptions | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request that has been understood."""
-
-    chat: _Chat
-    question: str
-    history: History
-    mode: Mode
-
-
-def _understood(body: bytes, settings: Settings) -> _Asked:
-    try:
-        chat = _Chat.model_validate_json(body)
-    except ValidationError as error:
-        raise _misunderstood(error) from None
-    if chat.model not in _models(settings):
-        known = ", ".join(_models(settings))
-        raise _Refused(
-            404, f"there is no model {chat.model[:80]!r}; known are: {known}", code="model_not_found", param="model"
-        )
-    turns = _turns(chat.messages)
-    if not turns:
-        raise _Refused(400, "no message has the role 'user'; the last such message is the question", param="messages")
-    question, _ = turns.pop()
-    if len(question) > settings.max_question_chars:
-        line = f"the question has {len(question):,} characters; at most {settings.max_question_chars:,} are read"
-        raise _Refused(400, line, code="context_length_exceeded", param="messages")
-    return _Asked(chat, question, turns, _models(settings)[chat.model])
-
-
-def _misunderstood(error: ValidationError) -> _Refused:
-    first = error.errors(include_url=False, include_input=False)[0]
-    param = ".".join(str(part) for part in first["loc"])
-    return _Refused(400, f"{param or 'request'}: {first['msg'].removeprefix('Value error, ')}", param=param or None)
-
-
-def _turns(messages: list[_Message]) -> History:
-    """Return each question with the answer that followed it; the last one has none yet."""
-    turns: History = []
-    for message in messages:
-        if message.role == "user":
-            turns.append((message.text, ""))
-        elif message.role == "assistant" and turns:
-            turns[-1] = (turns[-1][0], answer_in(message.text))
-    return turns
-
-
-def _models(settings: Settings) -> dict[str, Mode]:
-    return {name: mode for name, mode in _MODELS.items() if mode == "quotes" or settings.writes}
-
 
 # -- what is answered --------------------------------------------------------------------------------------------------
 
@@ -191,7 +78,7 @@ def _annotations(result: Result) -> list[Record]:
     return found
 
 
-def _usage(asked: _Asked, result: Result) -> Record:
+def _usage(asked: Asked, result: Result) -> Record:
     prompt = sum(count_tokens(message.text) for message in asked.chat.messages)
     answered = count_tokens(plain_text(result))
     return {"prompt_tokens": prompt, "completion_tokens": answered, "total_tokens": prompt + answered}
@@ -213,9 +100,9 @@ class _Door:
 
     def refuse_if_full(self) -> None:
         if self._places.statistics().tasks_waiting >= WAITING:
-            raise _Refused(503, BUSY, code="overloaded")
+            raise Refused(503, BUSY, code="overloaded")
 
-    async def events(self, asked: _Asked) -> AsyncGenerator[Event, None]:
+    async def events(self, asked: Asked) -> AsyncGenerator[Event, None]:
         """Yield the events of a question; closed early, as when its client leaves, nothing more is done for it."""
         async with self._places:
             stream = self._rag.stream(asked.question, history=asked.history, mode=asked.mode)
@@ -226,7 +113,7 @@ class _Door:
                 stream.close()  # type: ignore[attr-defined]
 
 
-async def _whole(door: _Door, asked: _Asked, reply: _Reply, request: Request) -> Response:
+async def _whole(door: _Door, asked: Asked, reply: _Reply, request: Request) -> Response:
     async with aclosing(door.events(asked)) as events:
         async for event in events:
             if isinstance(event, Answer | Abstention):
@@ -236,7 +123,7 @@ async def _whole(door: _Door, asked: _Asked, reply: _Reply, request: Request) ->
     return Response(status_code=499)  # as nginx says that the client has gone; nobody reads it
 
 
-async def _streamed(door: _Door, asked: _Asked, reply: _Reply) -> AsyncIterator[bytes]:
+async def _streamed(door: _Door, asked: Asked, reply: _Reply) -> AsyncIterator[bytes]:
     try:
         yield reply.chunk({"role": "assistant", "content": ""})
         async with aclosing(door.events(asked)) as events:
@@ -247,7 +134,7 @@ async def _streamed(door: _Door, asked: _Asked, reply: _Reply) -> AsyncIterator[
         yield _event(_refusal(error).body)
 
 
-async def _chunks(events: AsyncIterator[Event], asked: _Asked, reply: _Reply) -> AsyncIterator[bytes]:
+async def _chunks(events: AsyncIterator[Event], asked: Asked, reply: _Reply) -> AsyncIterator[bytes]:
     said = ""
     async for event in events:
         if isinstance(event, Stage):
@@ -263,18 +150,18 @@ async def _chunks(events: AsyncIterator[Event], asked: _Asked, reply: _Reply) ->
                 yield reply.usage(await run_sync(_usage, asked, event))
 
 
-def _refusal(error: Exception) -> _Refused:
+def _refusal(error: Exception) -> Refused:
     match error:
-        case _Refused():
+        case Refused():
             return error
         case UsageError():
-            return _Refused(400, str(error))
+            return Refused(400, str(error))
         case RagError():
-            return _Refused(500, str(error))
+            return Refused(500, str(error))
         case HTTPException():
-            return _Refused(error.status_code, error.detail)
+            return Refused(error.status_code, error.detail)
     report(error)
-    return _Refused(500, UNEXPECTED)
+    return Refused(500, UNEXPECTED)
 
 
 # -- the application ---------------------------------------------------------------------------------------------------
@@ -287,7 +174,7 @@ def completions(rag: Rag, *, accounts: Accounts) -> FastAPI:
 
     @api.post("/chat/completions")
     async def complete(request: Request) -> Response:
-        asked = _understood(await request.body(), rag.settings)
+        asked = understood(await request.body(), settings=rag.settings)
         door.refuse_if_full()
         reply = _Reply(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), asked.chat.model)
         if asked.chat.stream:
@@ -295,20 +182,20 @@ def completions(rag: Rag, *, accounts: Accounts) -> FastAPI:
         return await _whole(door, asked, reply, request)
 
     @api.get("/models")
-    def models() -> Record:
-        return {"object": "list", "data": [_model_record(name) for name in _models(rag.settings)]}
+    def list_models() -> Record:
+        return {"object": "list", "data": [_model_record(name) for name in models(rag.settings)]}
 
     @api.get("/models/{name}")
-    def model(name: str) -> Record:
-        if name not in _models(rag.settings):
-            raise _Refused(404, f"there is no model {name[:80]!r}", code="model_not_found", param="model")
+    def retrieve_model(name: str) -> Record:
+        if name not in models(rag.settings):
+            raise Refused(404, f"there is no model {name[:80]!r}", code="model_not_found", param="model")
         return _model_record(name)
 
     async def told(_: Request, error: Exception) -> Response:
         refused = _refusal(error)
         return JSONResponse(refused.body, refused.status, _headers(refused.status))
 
-    for kind in (_Refused, RagError, HTTPException, Exception):
+    for kind in (Refused, RagError, HTTPException, Exception):
         api.add_exception_handler(kind, told)
     return api
 
@@ -316,7 +203,7 @@ def completions(rag: Rag, *, accounts: Accounts) -> FastAPI:
 def _admission(accounts: Accounts) -> Callable[[Request], None]:
     def admitted(request: Request) -> None:
         if accounts and not accounts.allow(*_credentials(request.headers.get("authorization", ""))):
-            raise _Refused(401, "who is asking? send user:password as the API key", code="invalid_api_key")
+            raise Refused(401, "who is asking? send user:password as the API key", code="invalid_api_key")
 
     return admitted
 
