@@ -374,9 +374,9 @@ def _warm(rag: Rag, asked: Sequence[Question], table: Table) -> None:
             start = time.perf_counter()
             answer(question)
             spent_ms.append((time.perf_counter() - start) * 1000)
-        table.add(f"warm {what}", _percentiles(spent_ms), f"{len(asked)} questions")
+        table.add(f"warm {what}", percentiles(spent_ms), f"{len(asked)} questions")
     for stage, spent_ms in stages.items():
-        table.add(f"ask, stage {stage}", _percentiles(spent_ms), "from the trace, without filters")
+        table.add(f"ask, stage {stage}", percentiles(spent_ms), "from the trace, without filters")
 
 
 def _cold(index: Path, question: str, runs: int, table: Table) -> None:
@@ -455,7 +455,7 @@ def progress(console: Console) -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, _: bar.update(task, completed=done, total=total)
 
 
-def _percentiles(spent_ms: Sequence[float]) -> str:
+def percentiles(spent_ms: Sequence[float]) -> str:
     """Return the 50th and 95th percentile, each a value that was measured (nearest rank)."""
     ordered = sorted(spent_ms)
     p50, p95 = (ordered[math.ceil(share * len(ordered)) - 1] for share in (0.50, 0.95))

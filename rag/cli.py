@@ -4,7 +4,6 @@ Every error is one line on standard error. Exit codes: 0 done (that the document
 failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag --help`` answers at once.
 """
 
-import datetime as dt
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ import typer
 
 from rag import cli_models
 from rag.errors import DocumentError, RagError, UsageError
+from rag.records import parse_day
 from rag.terminal import UNWRAPPED_COLUMNS, fail, progress
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def search(
     from rag.records import search_record
     from rag.render import hits_text
 
-    filters: dict[str, Any] = {"source": source, "since": _date("--since", since), "until": _date("--until", until)}
+    filters = _filters(source, since, until)
     rag = _rag(index)
 
     def answer(line: dict[str, Any]) -> "Record":
@@ -151,8 +151,7 @@ def ask(
     from rag.records import ask_record
     from rag.render import result_text
 
-    options: dict[str, Any] = {"mode": mode, "source": source}
-    options |= {"since": _date("--since", since), "until": _date("--until", until)}
+    options = {"mode": mode, **_filters(source, since, until)}
     rag = _rag(index)
 
     def answer(line: dict[str, Any]) -> "Record":
@@ -172,7 +171,7 @@ def serve(
     index: IndexOption = None,
 ) -> None:
     """Open the chat page."""
-    from rag.web.page import serve as serve_page
+    from rag.web.server import serve as serve_page
 
     serve_page(_rag(index, host=host, port=port))
 
@@ -196,6 +195,17 @@ def verify(
         for fault in verdict.faults:
             fail(f"{answer}: {fault}", 1)
     raise typer.Exit(1 if any(verdict.faults for verdict in verdicts) else 0)
+
+
+@app.command()
+def mcp(index: IndexOption = None) -> None:
+    """Serve the documents to an MCP client, over standard input and output."""
+    try:
+        from rag.mcp import serve
+    except ImportError as error:
+        raise RagError(f"{error.name} cannot be imported; pip install 'footnote-rag[mcp]'") from error
+
+    serve(_rag(index))
 
 
 @app.command("eval")
@@ -296,11 +306,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:300]
 
 
-def _date(option: str, text: str | None) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise UsageError(f"{option} {text}: not a day; write it as YYYY-MM-DD") from error
+def _filters(source: str | None, since: str | None, until: str | None) -> dict[str, Any]:
+    return {"source": source, "since": parse_day("--since", since), "until": parse_day("--until", until)}
 
 
 def _is_batch(question: str | None, batch: Path | None, out: Path | None) -> bool:

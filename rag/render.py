@@ -14,6 +14,9 @@ from rag.records import Record
 from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Removed, Result, Span
 
 _SNIPPET_CHARS = 240
+_REFUSED = "No answer. "
+_NEAREST = "Nearest passages:"
+_FOOTNOTES = "Sources:"
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
 
 
@@ -39,13 +42,36 @@ def result_text(result: Result) -> RenderableType:
     beside += [_removed(item) for item in result.removed]
     if isinstance(result, Answer):
         claims = [_claim(claim) for claim in result.claims]
-        return Group(*rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations), *beside)
+        return Group(*rewritten, *claims, Text(), *(Text(footnote(c), style="dim") for c in result.citations), *beside)
     return Group(*rewritten, _refusal(result), *beside)
 
 
 def _removed(item: Removed) -> Text:
     because = f"{item.fault}: {printable(item.detail)}" if item.detail else item.fault
     return Text(f"Taken out ({because}): {printable(item.text)}", style="dim")
+
+
+def plain_text(result: Result) -> str:
+    """Return an answer with its footnotes below it, or a refusal, for a program that shows text or Markdown."""
+    if isinstance(result, Answer):
+        paragraphs = [result.text, "\n".join([_FOOTNOTES, *(f"- {footnote(cited)}" for cited in result.citations)])]
+    else:
+        paragraphs = [_REFUSED + printable(result.reason)]
+        if result.nearest:
+            paragraphs.append("\n".join([_NEAREST, *(f"- {_hit_line(hit)}" for hit in result.nearest)]))
+    return "\n\n".join([*paragraphs, *filter(None, [printable(result.notice)])])
+
+
+def answer_in(text: str) -> str:
+    """Return the text of the answer that ``plain_text`` has shown: without footnotes; nothing for a refusal."""
+    return "" if text.startswith(_REFUSED) else text.rpartition(f"\n\n{_FOOTNOTES}\n")[0] or text
+
+
+def footnote(citation: Citation) -> str:
+    """Return a footnote in one line: its number, what is known of the source, the place."""
+    about = [citation.title, citation.publisher, citation.date.isoformat() if citation.date else "undated"]
+    known = ", ".join(part for part in about if part)
+    return f"[{citation.marker}] {printable(known)}  {printable(_place(citation.source, citation.span))}"
 
 
 def _claim(claim: Claim) -> Text:
@@ -57,18 +83,10 @@ def _claim(claim: Claim) -> Text:
     return text.append(f" {''.join(f'[{c.marker}]' for c in claim.citations)}")
 
 
-def _footnote(citation: Citation) -> Text:
-    about = [citation.title, citation.publisher, citation.date.isoformat() if citation.date else "undated"]
-    place = f"{citation.source}:{citation.span.start}-{citation.span.end}"
-    return Text(
-        f"[{citation.marker}] {printable(', '.join(part for part in about if part))}  {printable(place)}", style="dim"
-    )
-
-
 def _refusal(abstention: Abstention) -> RenderableType:
-    lines: list[RenderableType] = [Text(f"No answer. {printable(abstention.reason)}")]
+    lines: list[RenderableType] = [Text(f"{_REFUSED}{printable(abstention.reason)}")]
     if abstention.nearest:
-        lines += [Text("\nNearest passages:"), hits_text(abstention.nearest)]
+        lines += [Text(f"\n{_NEAREST}"), hits_text(abstention.nearest)]
     return Group(*lines)
 
 
@@ -80,12 +98,22 @@ def hits_text(hits: Sequence[Hit]) -> RenderableType:
 
 
 def _hit(hit: Hit) -> RenderableType:
-    head = Text(
-        f"{hit.rank:>2}. {printable(hit.passage.source)}:{_range(hit.passage.span)}  {hit.score:.4f}", style="bold"
-    )
+    place = printable(_place(hit.passage.source, hit.passage.span))
+    head = Text(f"{hit.rank:>2}. {place}  {hit.score:.4f}", style="bold")
+    return Group(head, Padding(Text(_snippet(hit)), (0, 0, 0, 4), expand=False))
+
+
+def _hit_line(hit: Hit) -> str:
+    return f"{printable(_place(hit.passage.source, hit.passage.span))}: {_snippet(hit)}"
+
+
+def _snippet(hit: Hit) -> str:
     text = printable(hit.passage.text)
-    snippet = text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
-    return Group(head, Padding(Text(snippet), (0, 0, 0, 4), expand=False))
+    return text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
+
+
+def _place(source: str, span: Span) -> str:
+    return f"{source}:{_range(span)}"
 
 
 def _range(span: Span) -> str:

@@ -35,9 +35,13 @@ class Limit:
 
 def token_limit(maximum: int) -> Limit:
     """Return a limit in tokens of tiktoken's o200k_base. Raises ModelUnavailable if its vocabulary is not at hand."""
-    encoding = _o200k()
-    # encode_ordinary: a text that spells a control token is counted as the characters that it is.
-    return Limit("tokens", lambda text: len(encoding.encode_ordinary(text)), maximum)
+    _o200k()
+    return Limit("tokens", count_tokens, maximum)
+
+
+def count_tokens(text: str) -> int:
+    """Return the tokens of a text; one that spells a control token is counted as the characters that it is."""
+    return len(_o200k().encode_ordinary(text))
 
 
 @functools.cache

@@ -179,6 +179,11 @@ class Claim:
         _require(bool(self.text.strip()), "a claim needs a text")
         _require(len(self.citations) > 0, f"a claim needs at least one citation: {self.text[:60]!r}")
 
+    @property
+    def marked(self) -> str:
+        """The text followed by its markers: ``… [1][2]``."""
+        return f"{self.text} {''.join(f'[{citation.marker}]' for citation in self.citations)}"
+
 
 Fault = Literal[
     "uncited",  # no marker
@@ -249,7 +254,7 @@ class Answer:
     @property
     def text(self) -> str:
         """The claims in order, a line each, every one followed by its markers: ``… [1][2]``."""
-        return "\n".join(f"{c.text} {''.join(f'[{n.marker}]' for n in c.citations)}" for c in self.claims)
+        return "\n".join(claim.marked for claim in self.claims)
 
 
 @dataclass(frozen=True, slots=True)

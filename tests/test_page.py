@@ -22,7 +22,8 @@ from rag import Answer, Rag, Settings
 from rag.encode import SentenceEncoder, Vectors
 from rag.errors import IndexMissing, PortInUse
 from rag.records import ask_record, search_record
-from rag.web.page import converse, opening, serve
+from rag.web.page import converse, opening
+from rag.web.server import serve
 
 APP = Path(__file__).parents[1] / "app.py"
 WAIT_MS = 60_000  # the first question of a server loads the model

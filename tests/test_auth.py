@@ -1,0 +1,93 @@
+"""Who may come in: what RAG_AUTH may hold, and what an error about it must not say."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.cli import main
+from rag.errors import SettingsError
+from rag.web.auth import read_accounts
+
+PASSWORD = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
+USER = PASSWORD.filter(lambda user: ":" not in user and "," not in user and not user.startswith("#"))
+
+
+@pytest.mark.parametrize("auth", ["", " ", "\n"])
+def test_nothing_means_that_everybody_may_come_in(auth: str):
+    assert not read_accounts(auth)
+
+
+def test_pairs_are_separated_by_commas():
+    accounts = read_accounts("ann:one, bob:two:and:more")
+    assert accounts
+    assert accounts.allow("ann", "one")
+    assert accounts.allow("bob", "two:and:more")
+    for user, password in [("ann", "two"), ("ann", ""), ("bob", "two"), ("", ""), ("eve", "one"), ("ANN", "one")]:
+        assert not accounts.allow(user, password)
+
+
+def test_a_file_has_one_a_line_with_comments_and_any_password(tmp_path: Path):
+    path = tmp_path / "who may, or not"
+    path.write_text("\ufeff# the two of us\n\nann:a,b: c \r\n  # bob:old\nbob:zwölf:#12\n", encoding="utf-8")
+    accounts = read_accounts(str(path))
+    assert len(accounts.digests) == 2
+    assert accounts.allow("ann", "a,b: c ")
+    assert accounts.allow("bob", "zwölf:#12")
+
+
+@given(user=USER, password=PASSWORD, other=PASSWORD)
+def test_a_pair_lets_in_itself_and_nothing_else(user: str, password: str, other: str, tmp_path: Path):
+    path = tmp_path / "users"
+    path.write_text(f"{user}:{password}\n", encoding="utf-8")
+    accounts = read_accounts(str(path))
+    assert accounts.allow(user, password)
+    assert accounts.allow(user, other) == (other == password)
+
+
+@pytest.mark.parametrize(
+    ("auth", "line"),
+    [
+        ("hunter2", "pair 1 is no user:password"),
+        ("ann:hunter2,hunter2", "pair 2 is no user:password"),
+        ("ann:hunter2,", "pair 2 is no user:password"),
+        (":hunter2", "pair 1"),
+        ("ann:", "pair 1"),
+        ("ann:hunter2,ann:hunter3", "names a user twice"),
+        ("hunter2" * 200, "cannot be read"),
+        ("hunter2\0", "pair 1"),
+    ],
+)
+def test_what_is_no_list_of_pairs_is_one_line_without_it(auth: str, line: str):
+    with pytest.raises(SettingsError, match=line) as caught:
+        read_accounts(auth)
+    assert "hunter" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        (b"# nobody\n", "names nobody"),
+        (b"ann:hunter2\nhunter2\n", "line 2 of its file"),
+        (b"ann:hunter2\xff\n", "not UTF-8"),
+    ],
+)
+def test_a_wrong_file_is_one_line_without_what_it_says(tmp_path: Path, written: bytes, line: str):
+    (tmp_path / "users").write_bytes(written)
+    with pytest.raises(SettingsError, match=line) as caught:
+        read_accounts(str(tmp_path / "users"))
+    assert "hunter" not in str(caught.value)
+
+
+def test_the_command_ends_with_the_line_and_code_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("RAG_AUTH", "hunter2")
+    monkeypatch.setattr("sys.argv", ["rag", "serve", "--port", "1"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err == (
+        "rag: setting auth: pair 1 is no user:password; write ann:secret,bob:secret or the path of a file\n"
+    )
