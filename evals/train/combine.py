@@ -45,7 +45,7 @@ SOURCES = {"squad2_tune": 0.35, "squadshifts_new_wiki": 0.4, "nq_oracle": 0.25} 
 READER_ALONE = ("answers", "evidence", "share", "span", "answers_margin", "evidence_margin")
 RETRIEVAL_ALONE = ("similarity", "coverage", "reciprocal_rank", "similarity_margin", "coverage_margin")
 MIN_GIVEN = 20  # answers from which an error is measured; fewer say nothing
-HARD = 3  # sentences a question that the second fit sees
+HARD = 5  # sentences a question that the second fit sees
 
 
 @dataclass(frozen=True, slots=True)
