@@ -21,6 +21,8 @@ OFF_TOPIC = "What is the boiling point of tungsten?"
 
 OpenPage = Callable[..., Page]
 
+expect.set_options(timeout=30_000)  # a busy machine is slow, not broken
+
 
 def environment() -> dict[str, str]:
     """The environment without settings."""
@@ -85,7 +87,7 @@ def reading(browser: Browser) -> Iterator[OpenPage]:
         yield open_
     assert requested
     assert not [u for u in requested if not u.startswith(("http://127.0.0.1:", "data:", "blob:http://127.0.0.1:"))]
-    assert not complaints
+    assert not complaints, complaints
 
 
 def _context(browser: Browser, width: int, scheme: str):

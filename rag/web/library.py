@@ -21,7 +21,7 @@ from rag.engine import Rag
 from rag.errors import DocumentError, IndexLocked, IndexMissing, RagError, UsageError
 from rag.load import LOADERS
 
-MAX_FILES = 100  # of one upload; more are better ingested by the command
+MAX_FILES = 20  # of one upload; more are better ingested by the command
 _MAX_NAME_BYTES = 200  # file systems take 255; room for the name of a temporary file
 _WAIT_S = 30.0  # for another writer, before a reader is asked to try again
 _STEP_S = 0.5
@@ -122,7 +122,7 @@ def file_name(name: str) -> str:
     """
     bare = PurePosixPath(PureWindowsPath(name).name).name
     kept = "".join(c for c in unicodedata.normalize("NFC", bare) if unicodedata.category(c)[0] != "C")
-    tidy = _FORBIDDEN.sub("_", kept).strip().lstrip(".").strip()
+    tidy = " ".join(_FORBIDDEN.sub("_", kept).split()).lstrip(". ")
     stem, suffix = PurePosixPath(tidy).stem, PurePosixPath(tidy).suffix.lower()
     if suffix not in LOADERS:
         known = ", ".join(sorted(LOADERS))
@@ -185,7 +185,8 @@ def _outcome(upload: Upload, outcome: dict[str, str], n_passages: dict[str, int]
     word = outcome.get(upload.name, "was not read")
     if word not in _DONE:
         return replace(upload, state="refused", line=word)
-    return replace(upload, state="done", line=f"{_DONE[word]}, {n_passages.get(upload.name, 0)} passages")
+    n = n_passages.get(upload.name, 0)
+    return replace(upload, state="done", line=f"{_DONE[word]}, {n} passage{'' if n == 1 else 's'}")
 
 
 def _running(work: Work) -> Iterator[tuple[int, int, str]]:

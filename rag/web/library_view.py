@@ -9,6 +9,7 @@ from rag.catalog import Listed
 from rag.web.library import Upload
 from rag.web.markup import counted, dated, problem, shown
 
+_UNSEEN = '<span class="unseen">Delete</span>'
 _COLUMNS = ("Document", "Publisher", "Date", "Passages", "Added", "Left out", "")
 
 
@@ -17,7 +18,7 @@ def library_html(documents: Sequence[Listed], *, uploaded: Sequence[str], unread
 
     uploaded: ids of documents whose files are the library's own. unread: uploaded files that the index does not have.
     """
-    head = "".join(f'<th role="columnheader" scope="col">{name or "<span>Delete</span>"}</th>' for name in _COLUMNS)
+    head = "".join(f'<th role="columnheader" scope="col">{name or _UNSEEN}</th>' for name in _COLUMNS)
     rows = "".join(_row(document, is_uploaded=document.doc_id in uploaded) for document in documents)
     table = (
         f'<table role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'

@@ -124,7 +124,8 @@
   const MAX_CHARS = 2_000_000; // browsers give a page some 5,000,000
   const read = () => {
     try {
-      return JSON.parse(localStorage.getItem(KEPT)) ?? [];
+      const kept = JSON.parse(localStorage.getItem(KEPT)) ?? [];
+      return kept.filter((conversation) => conversation.turns[0].record.question);
     } catch {
       return [];
     }
@@ -168,7 +169,7 @@
   }
 
   function showEarlier() {
-    const place = $("#earlier");
+    const place = $("#earlier"); // on the empty page only
     if (!place) return;
     const kept = read();
     place.replaceChildren();
@@ -182,8 +183,8 @@
       const remove = element("button", { type: "button", className: "forget", textContent: "Forget" });
       remove.setAttribute("aria-label", `Forget: ${question}`);
       remove.addEventListener("click", () => forget(conversation.id));
-      const about = element("span", { className: "about", textContent: `${conversation.turns.length} × ${when}` });
-      about.textContent = `${when}, ${conversation.turns.length} ${conversation.turns.length === 1 ? "question" : "questions"}`;
+      const n = conversation.turns.length;
+      const about = element("span", { className: "about", textContent: `${when}, ${n} question${n === 1 ? "" : "s"}` });
       list.append(element("li", {}, open, about, remove));
     }
     const clear = element("button", { type: "button", className: "forget", textContent: "Forget all" });
@@ -214,14 +215,12 @@
 
   // -- colours --------------------------------------------------------------------------------------------------------
 
-  const THEMES = { "": ["Auto", "as the system"], light: ["Light", "light"], dark: ["Dark", "dark"] };
+  const THEMES = { "": "auto", light: "light", dark: "dark" }; // auto: as the system has it
 
   function paint(theme) {
     document.documentElement.dataset.theme = theme;
     const button = $("[data-theme-switch]");
-    if (!button) return;
-    button.textContent = THEMES[theme][0];
-    button.setAttribute("aria-label", `Colours: ${THEMES[theme][1]}`);
+    if (button) button.textContent = `Theme: ${THEMES[theme]}`;
   }
 
   function nextTheme() {

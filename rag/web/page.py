@@ -40,13 +40,13 @@ _MASTHEAD = """
 <nav class="skips" aria-label="Skip"><a href="#question">Skip to the question</a>
 <a href="#evidence">Skip to the evidence</a></nav>
 <header class="masthead"><h1>Footnote</h1><p>Answers in the words of the documents</p>
-<button type="button" data-theme-switch aria-label="Colours: as the system">Auto</button></header>
+<button type="button" data-theme-switch>Theme: auto</button></header>
 """
 _TALK_TOOLS = """
 <div class="talk-tools" role="group" aria-label="This conversation">
 <button type="button" data-wire="new">New conversation</button>
-<button type="button" data-export="md">Export as Markdown</button>
-<button type="button" data-export="json">Export as JSON</button></div>
+<button type="button" data-export="md" aria-label="Export as Markdown"><span>Export </span>Markdown</button>
+<button type="button" data-export="json" aria-label="Export as JSON"><span>Export </span>JSON</button></div>
 """
 Message = dict[str, Any]
 Shown = tuple[Any, ...]  # a value for each output; gr.skip() leaves it as it is
