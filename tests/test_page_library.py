@@ -285,7 +285,7 @@ def test_documents_are_added_asked_replaced_read_again_and_deleted(own_page: Pag
     chess.write_text(f"# The tournament\n\n{FACT.replace('Mira Quillon', 'Odo Brandt')}", encoding="utf-8")
     page.get_by_role("tab", name="Library").click()
     page.locator("#library input[type=file]").set_input_files([chess])
-    expect(uploads).to_have_text(["chess.md replaced the document of this name, 2 passages"])
+    expect(uploads).to_have_text(["chess.md replaced the document of this name, 1 passage"])
     page.get_by_role("tab", name="Ask").click()
     page.locator("#turn-1-marker-1").click()
     expect(page.get_by_role("dialog")).to_contain_text("not in the library any more")

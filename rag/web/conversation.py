@@ -41,7 +41,7 @@ class Choice(BaseModel):
 
     @property
     def scope(self) -> str:
-        """Which documents are asked, in words; empty for all."""
+        """Which documents are asked, in words; empty for all. Raises UsageError if no day is among them."""
         filters = Filters(self.source, self.since, self.until)
         return "" if filters == Filters() else str(filters)
 
@@ -52,6 +52,7 @@ class Asked:
 
     question: str
     choice: Choice
+    scope: str
     before: Turns
 
 
@@ -62,13 +63,13 @@ def asked(question: str, choice: str, turns: Turns) -> Asked:
     except ValidationError as error:
         raise UsageError("the choice of documents makes no sense; choose again: days are written YYYY-MM-DD") from error
     kept = turns[: chosen.replaces - 1] if chosen.replaces else turns
-    return Asked(question.strip(), chosen, tuple(turn for turn in kept if not turn.is_pending))
+    return Asked(question.strip(), chosen, chosen.scope, tuple(turn for turn in kept if not turn.is_pending))
 
 
 def replies(rag: Rag, asking: Asked) -> Iterator[Turn]:
     """Yield the turn as it grows; the last one has a result or a problem."""
     choice = asking.choice
-    turn = Turn(asking.question, scope=choice.scope)
+    turn = Turn(asking.question, scope=asking.scope)
     yield turn
     try:
         for event in rag.stream(
