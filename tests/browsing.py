@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -35,11 +35,11 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def served(index: Path, *options: str, on_stderr: str = "") -> Iterator[str]:
-    """Run ``python app.py``; it says its address, and nothing else until and when it is interrupted."""
+def served(index: Path, *options: str, on_stderr: str = "", program: Sequence[str] = (str(APP),)) -> Iterator[str]:
+    """Run ``python app.py``, or another; it says its address, and nothing else until and when it is interrupted."""
     port = _free_port()
     with subprocess.Popen(
-        [sys.executable, str(APP), "--index", str(index), "--port", str(port), *options],
+        [sys.executable, *program, "--index", str(index), "--port", str(port), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

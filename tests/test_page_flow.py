@@ -6,7 +6,17 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from browsing import ELECTION, OFF_TOPIC, SEVERAL, WAIT_MS, OpenPage, ask, question_box, replied
+from browsing import (
+    ELECTION,
+    OFF_TOPIC,
+    SEVERAL,
+    WAIT_MS,
+    OpenPage,
+    ask,
+    question_box,
+    replied,
+    served,
+)
 from markdown_it import MarkdownIt
 from playwright.sync_api import Page, expect
 
@@ -112,6 +122,44 @@ def test_filters_narrow_the_documents_and_the_answer_says_so(url: str, open_page
     page.keyboard.press("Enter")
     expect(page.locator("#toast")).to_contain_text("no day is in between")
     expect(question_box(page)).to_have_value(ELECTION)
+
+
+# An evidence model that keeps every question until a file is there; at the model's seam.
+HELD = """
+import sys, time
+from pathlib import Path
+from rag import Rag, Settings
+from rag.web.server import serve
+
+class Held:
+    name = "held"
+    def read(self, question, candidates):
+        while not Path("released").exists():
+            time.sleep(0.05)
+        return []
+    def warm_up(self):
+        pass
+
+serve(Rag(Settings(index_dir=sys.argv[2], port=int(sys.argv[4])), evidence=Held()))
+"""
+
+
+def test_a_question_can_be_stopped_and_asked_again(seeds_index: Path, tmp_path: Path, open_page: OpenPage) -> None:
+    with served(seeds_index, program=("-c", HELD)) as address:
+        page = open_page(address)
+        question_box(page).fill(ELECTION)
+        page.keyboard.press("Enter")
+        expect(page.locator("#pending .stage")).to_contain_text("reading")
+        expect(page.get_by_role("button", name="Ask", exact=True)).to_be_hidden()
+        question_box(page).fill("And another?")  # while one is answered, the next can be typed
+        page.get_by_role("button", name="Stop").click()
+        turn = replied(page, 1)
+        expect(turn.locator(".problem")).to_contain_text("Stopped before the answer was there.")
+        expect(question_box(page)).to_have_value("And another?")
+        (tmp_path / "released").touch()
+        turn.get_by_role("button", name="Ask again").click()
+        expect(page.locator("#turn-1 .abstention")).to_be_visible()
+        expect(page.locator("#conversation .turn")).to_have_count(1)
 
 
 # -- the address -------------------------------------------------------------------------------------------------------
