@@ -13,6 +13,9 @@ from typing import Any, Literal
 from rich.console import Group
 from rich.table import Table
 
+from evals.gate import measured as measured_gate
+from evals.gate import rows as gate_rows
+from evals.gate import table as gate_table
 from evals.gold import SEEDS_GOLD, load
 from evals.judge import LOST_AT
 from evals.report import render_variants
@@ -21,7 +24,9 @@ from evals.scores import METRICS
 from evals.variants import Variant, variants
 from rag import Rag, Settings
 from rag.errors import RagError, UsageError
+from rag.evidence import TrainedEvidence
 from rag.ingest import OnProgress
+from rag.types import Mode
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 Split = Literal["dev", "test", "all"]
@@ -34,6 +39,7 @@ def run(
     index: Path | None,
     out: Path,
     split: Split = "all",
+    mode: Mode = "quotes",
     vary: Sequence[str] = (),
     baseline: Summary | None = None,
     on_progress: OnProgress = lambda *_: None,
@@ -53,6 +59,8 @@ def run(
     questions = [question for question in load(file) if split in {"all", question.split}]
     if not questions:
         raise UsageError(f"{file}: no question of split {split}; use --split all")
+    # Of the shipped model, once: what a variant retrieves or reads does not change what the gate makes of a sentence.
+    gated = [] if gold or index else gate_rows(measured_gate(split, support=TrainedEvidence().support))
     folders = [variant.folder if vary else "." for variant in chosen]
     summaries: list[dict[str, Any]] = []
     with _index(gold, index, on_progress) as index_dir:
@@ -64,7 +72,9 @@ def run(
                 out=out / folder,
                 variant=variant,
                 split=split,
+                mode=mode,
                 baseline=baseline or next(iter(summaries), None),
+                gate=gated,
                 on_progress=on_progress,
             )
             summaries.append(summary)
@@ -100,7 +110,8 @@ def text(summaries: Sequence[Summary]) -> Group:
     if len(summaries) > 1:
         return Group(_variants(summaries))
     (summary,) = summaries
-    return Group(_figures(summary), _lost(summary), *([_differences(summary)] if summary["comparison"] else []))
+    gated = [gate_table(summary["gate"])] if summary["gate"] else []
+    return Group(_figures(summary), _lost(summary), *gated, *([_differences(summary)] if summary["comparison"] else []))
 
 
 def gate(summary: Summary) -> str | None:

@@ -38,9 +38,10 @@ from rag.config import NOT_ANSWERING, Settings
 from rag.encode import Encoder
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
-from rag.evidence import Candidate, EvidenceModel, PassageEvidence
+from rag.evidence import Candidate, EvidenceModel, PassageEvidence, Support
 from rag.ingest import OnProgress
 from rag.records import Record, ask_record, dumped
+from rag.types import Mode
 
 _RESULTS = ("answers.jsonl", "summary.json", "report.html")
 
@@ -65,6 +66,11 @@ class Recorder:
         """The model's name."""
         return self.model.name
 
+    @property
+    def support(self) -> Support | None:
+        """What the model makes of statements."""
+        return self.model.support
+
     def warm_up(self) -> None:
         """Load the model."""
         self.model.warm_up()
@@ -84,14 +90,16 @@ def evaluate(
     out: Path,
     variant: Variant,
     split: str = "all",
+    mode: Mode = "quotes",
     baseline: Mapping[str, Any] | None = None,
+    gate: Sequence[Mapping[str, Any]] = (),
     encoder: Encoder | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> dict[str, Any]:
     """Ask all questions of an index, write the files above, and return the summary.
 
     gold and split: the file and the part of it that the questions come from, for naming them. baseline: an earlier
-    summary to compare with.
+    summary to compare with. gate: figures of the claim gate, to be reported with these.
     Raises GoldProblems before anything is asked if the questions do not fit the documents of the index.
     """
     started = time.monotonic()
@@ -102,14 +110,17 @@ def evaluate(
         if found := problems(questions, texts.get):
             raise GoldProblems(gold, found)
         models = {"encoder": encoder.name if encoder else rag.settings.encoder, "evidence": recorder.name}
-        made = {**_made(rag, gold, texts), "models": models, "variant": str(variant), "split": split}
+        if mode == "written":
+            models["writer"] = rag.settings.llm_model
+        made = {**_made(rag, gold, texts), "models": models, "variant": str(variant), "split": split, "mode": mode}
         rag.warm_up()  # loading is no part of the first question's time
         with _own(out):
-            journal = _ask(questions, rag, recorder, out=out, made=made, on_progress=on_progress)
+            journal = _ask(questions, rag, recorder, mode=mode, out=out, made=made, on_progress=on_progress)
             details = [_judged(question, journal[question.id], texts, rag.settings) for question in questions]
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             took = {"on": now, "seconds": round(time.monotonic() - started, 1)}
             summary = summarize({**took, **made}, questions, [detail.outcome for detail in details])
+            summary["gate"] = list(gate)
             if baseline is not None:
                 summary["comparison"] = compare(summary, baseline)
             write(out / "answers.jsonl", "".join(dumped(detail.record) + "\n" for detail in details))
@@ -219,6 +230,7 @@ def _ask(
     rag: Rag,
     recorder: Recorder,
     *,
+    mode: Mode,
     out: Path,
     made: Mapping[str, Any],
     on_progress: OnProgress,
@@ -230,7 +242,8 @@ def _ask(
 
     def answer(line: Record) -> Record:
         recorder.kept = []
-        result = rag.ask(line["question"], history=[(asked, said) for asked, said in line["history"]])
+        history = [(asked, said) for asked, said in line["history"]]
+        result = rag.ask(line["question"], history=history, mode=mode)
         record = ask_record(result, question_id=line["id"])
         return {
             "id": line["id"],

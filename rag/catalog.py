@@ -200,6 +200,11 @@ class Catalog:
         row = self._db.execute(f"SELECT {_ENTRY} FROM documents WHERE source = ?", (source,)).fetchone()
         return _entry(row) if row else None
 
+    def document_by_source(self, source: str) -> Document | None:
+        """Return the document of that name with its text."""
+        entry = self.entry_by_source(source)
+        return entry.document if entry else None
+
     def sources(self) -> dict[str, tuple[str, str]]:
         """Return source -> (doc_id, root), by source."""
         rows = self._db.execute("SELECT source, doc_id, root FROM documents ORDER BY source")

@@ -1,29 +1,43 @@
 """Markers in a text that a model wrote: which sentence cites what, whatever form the markers have.
 
-Knows nothing about passages: whether a marker means one, and whether it says so, is for ``rag.verify``.
+Knows nothing about passages: whether a marker means one, and whether it says so, is for ``rag.verify``. A line is cut
+behind each marker that ends a sentence, by what stands around it and nothing else, so that more text can come while
+the sentences before stay as they are.
 """
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from rag.sentences import sentences
 from rag.types import Span
 
-_NUMBERS = r"[-−]?\d[\d.,;&\s]*(?:(?:[-–—]|and|to|bis)\s*\d[\d.,;&\s]*)*"
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_NUMBERS = r"[-−]?\d[\d.,;&\s]*(?:(?:[-–—]|and|to)\s*\d[\d.,;&\s]*)*"
 _MARKER = re.compile(
-    rf"[\[【](?:(?i:source|passage|ref|doc)s?\.?\s*|\^)?({_NUMBERS})(?:†[^\]】]*)?[\]】]"  # [1] [1, 2] [1-3] 【1】 [^1]
-    r"|(?<=[\w.!?,;:”\"'’)\]])\s?\((\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\)(?=\s*(?:[.!?,;:)]|[\[(【]|$|\s[A-Z]))"  # (1)
-    rf"|(?<=[\w.!?,;:”\"'’)])([{_SUPERSCRIPTS}]+)",  # ¹
-    re.MULTILINE,
+    rf"[\[【](?:(?:source|passage|ref|doc)s?\.?\s*|\^)?(?P<square>{_NUMBERS})(?:†[^\[\]【】()\n{_SUPERSCRIPTS}]*)?[\]】]"
+    rf"(?:\((?=https?:|www\.|\#)[^()\s{_SUPERSCRIPTS}]*\))?"  # [1](address)
+    r"|(?<=[\w.!?…,;:”\"'’)\]】])\s?\((?P<round>\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\)(?=\s*(?:[.!?,;:)\[(【]|$)|\s+(?-i:[^\W\d_a-z]))"
+    rf"|(?<=[\w.!?…,;:”\"'’)\]】])(?P<raised>[{_SUPERSCRIPTS}]+)",
+    re.IGNORECASE,
 )
 _UNIT_BEFORE = re.compile(r"(?:^|[\W\d_])(?:[kcm]?m|ft|mi|\d)$")  # of m², not of a footnote
-_RANGE = re.compile(r"(\d+)\s*[-–—]\s*(\d+)")
+_RANGE = re.compile(r"(\d+)\s*(?:[-–—]|to)\s*(\d+)")
 _MAX_RANGE = 20  # [1-999] names no passages; it is a marker that does not exist
-_BULLET = re.compile(r"\A\s*(?:[-*•‣–]\s+|#{1,6}\s+|>\s*|\(?\d{1,2}[.)]\s+(?=\S))")
-_EMPHASIS = re.compile(r"(\*\*|__|~~|`+)(?=\S)(.+?)(?<=\S)\1|(?<!\w)([*_])(?=\S)([^*_\n]+?)(?<=\S)\3(?!\w)")
-_AFTER_STOP = re.compile(r"[.!?…][”\"'’)\]]*\s*$")
+_STOPPED = re.compile(r"[.!?…][”\"'’»)*_]*\s*$")
+_STOP_BEHIND = re.compile(r"\s*[.!?…]+[”\"'’»)*_]*(?=\s|$)")
+_BULLET = re.compile(r"\A\s*(?:[-*•‣–]\s+|\#{1,6}\s+|>\s*|\(?\d{1,2}[.)]\s+(?=\S))")
+_MARKUP = (
+    (re.compile(r"!?\[(?!\d+\])([^\[\]]*)\]\([^()\s]*(?:\s[^()]*)?\)"), r"\1"),  # a link or an image is its words
+    (re.compile(r"</?[a-z!][^<>]*>?", re.IGNORECASE), ""),
+    (re.compile(r"\*{2,}|_{2,}|~~|`+"), ""),
+    (re.compile(r"(?<!\w)([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?!\w)"), r"\2"),
+)
+_UNDECIDED = frozenset("[【(.!?…" + _SUPERSCRIPTS)
+_LINE_ENDS = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})  # control, zero width, direction, surrogate, unassigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,56 +48,137 @@ class Written:
     markers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A stretch of a line up to the end of the sentence that a marker closes. end: in the line."""
+
+    text: str
+    end: int
+
+
 def written_sentences(text: str) -> tuple[Written, ...]:
     """Return the sentences of a written text with the markers that belong to each.
 
-    A marker belongs to the sentence it stands in or behind ("… in May. [1]"); at the start of a line, to the sentence
-    that it opens. One behind the last full stop of a paragraph or list item without any other marker stands for all of
-    its sentences. Bullets, headings and emphasis are dropped; characters that are not shown are, too.
+    A marker belongs to the sentence that it stands in or behind ("… in May. [1]"); at the start of a line, to the one
+    that it opens. One that ends a paragraph or list item without any other marker stands for all of its sentences.
+    Bullets, headings, emphasis, HTML and what is not visible are dropped, and of links all but their words.
     """
-    found: list[Written] = []
-    for line in shown(text).splitlines():
-        found += _of_line(_EMPHASIS.sub(lambda m: m.group(2) or m.group(4), _BULLET.sub("", line)))
-    return tuple(found)
+    return tuple(sentence for line in shown(text).split("\n") for sentence in _of_line(line, is_whole=True))
+
+
+def settled(text_so_far: str) -> tuple[Written, ...]:
+    """Return the sentences that no continuation of a text can change: the first ones of ``written_sentences``.
+
+    Those are all of whole lines, and in the last line those before the last marked sentence that something follows: the
+    letter behind a marker shows that no other marker belongs to it.
+    """
+    *lines, last = shown(text_so_far).split("\n")
+    whole = [sentence for line in lines for sentence in _of_line(line, is_whole=True)]
+    return (*whole, *_of_line(last, is_whole=False))
 
 
 def shown(text: str) -> str:
     """Return the text without characters that hide or turn others: control, zero-width and direction marks."""
-    text = re.sub(r"\r\n?|[\v\f\x85\u2028\u2029]", "\n", text)
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
+    text = _LINE_ENDS.sub("\n", text)
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _HIDDEN)
 
 
-def _of_line(line: str) -> list[Written]:
-    plain, places = _without_markers(line)
-    if not plain.strip():
-        return []
-    spans = sentences(plain, Span(0, len(plain)))
+def _of_line(line: str, *, is_whole: bool) -> list[Written]:
+    line = _BULLET.sub("", line)
+    pieces = list(_pieces(line))
+    if not is_whole:
+        pieces = pieces[: _n_settled(pieces, line)]
+    elif len(pieces) == 1:
+        return _all_by_the_last(pieces[0].text)
+    return [sentence for piece in pieces for sentence in _of_piece(piece.text)]
+
+
+def _n_settled(pieces: list[_Piece], line: str) -> int:
+    """Return how many pieces something follows that is neither another marker nor a stop, nor may become one."""
+    followed = [line[piece.end :].lstrip()[:1] for piece in pieces]
+    return max((n for n, first in enumerate(followed, start=1) if first and first not in _UNDECIDED), default=0)
+
+
+def _pieces(line: str) -> Iterator[_Piece]:
+    """Cut a line behind each group of markers that ends a sentence; the rest is a piece of its own."""
+    start = at = 0
+    while match := _next_marker(line, at):
+        end = match.end()
+        while (more := _next_marker(line, end)) and not line[end : more.start()].strip():
+            end = more.end()
+        before, behind = line[start : match.start()], _STOP_BEHIND.match(line, end)
+        opens_lower = line[end:].lstrip()[:1].islower()
+        at = behind.end() if behind and before.strip() else end
+        if before.strip() and (behind or (_STOPPED.search(before) and not opens_lower)):
+            yield _Piece(line[start:at], at)
+            start = at
+    if line[start:].strip():
+        yield _Piece(line[start:], len(line))
+
+
+def _next_marker(line: str, start: int) -> re.Match[str] | None:
+    found = _MARKER.finditer(line, start)
+    return next((m for m in found if not (m["raised"] and _UNIT_BEFORE.search(line[: m.start()]))), None)
+
+
+@lru_cache(maxsize=512)
+def _of_piece(piece: str) -> tuple[Written, ...]:
+    plain, places = _without_markers(_without_markup(piece))
+    spans = _made_whole(sentences(plain, Span(0, len(plain))) if plain.strip() else (), plain)
     owned: list[list[str]] = [[] for _ in spans]
     for at, numbers in places:
         # the last sentence that has begun before the marker; the first one if the line opens with it
         owner = max((i for i, span in enumerate(spans) if span.start < at), default=0)
-        owned[owner] += [number for number in numbers if number not in owned[owner]]
-    written = [Written(span.cut(plain), tuple(markers)) for span, markers in zip(spans, owned, strict=True)]
-    closing = bool(places) and places[-1][0] >= spans[-1].end and bool(_AFTER_STOP.search(plain))
-    if closing and not any(sentence.markers for sentence in written[:-1]):
-        written = [replace(sentence, markers=written[-1].markers) for sentence in written]
-    return [sentence for sentence in written if any(c.isalnum() for c in sentence.text) or sentence.markers]
+        if owned:
+            owned[owner] += [number for number in numbers if number not in owned[owner]]
+    written = [Written(" ".join(span.cut(plain).split()), tuple(own)) for span, own in zip(spans, owned, strict=True)]
+    return tuple(sentence for sentence in written if any(map(str.isalnum, sentence.text)))
 
 
-def _without_markers(line: str) -> tuple[str, list[tuple[int, list[str]]]]:
-    """Return the line without markers, and where each stood in what is left, with the numbers in it."""
+def _all_by_the_last(paragraph: str) -> list[Written]:
+    """Return the sentences of a paragraph, all with the markers behind its last full stop if none has others."""
+    written = list(_of_piece(paragraph))
+    plain, places = _without_markers(_without_markup(paragraph))
+    closes = bool(places) and places[-1][0] >= len(plain.rstrip()) and bool(_STOPPED.search(plain))
+    if not closes or any(sentence.markers for sentence in written[:-1]):
+        return written
+    return [replace(sentence, markers=written[-1].markers) for sentence in written]
+
+
+def _without_markers(text: str) -> tuple[str, list[tuple[int, list[str]]]]:
+    """Return the text without markers, and where each stood in what is left, with the numbers in it."""
     kept, places, length, start = [], [], 0, 0
-    for match in _MARKER.finditer(line):
-        if match.group(3) and _UNIT_BEFORE.search(line[: match.start()]):
-            continue
-        before = line[start : match.start()].rstrip()
+    while match := _next_marker(text, start):
+        before = text[start : match.start()].rstrip()
         kept.append(before)
         length += len(before)
-        numbers = match.group(1) or match.group(2) or "".join(str(_SUPERSCRIPTS.index(c)) for c in match.group(3))
-        places.append((length, _numbers(numbers)))
+        raised = "".join(str(_SUPERSCRIPTS.index(c)) for c in match["raised"] or "")
+        places.append((length, _numbers(match["square"] or match["round"] or raised)))
         start = match.end()
-    kept.append(line[start:])
+    kept.append(text[start:])
     return "".join(kept), places
+
+
+def _made_whole(spans: tuple[Span, ...], text: str) -> list[Span]:
+    """Join what the segmenter cut inside of an address or of quotation marks: one may say several sentences."""
+    joined: list[Span] = []
+    for span in spans:
+        if joined and (joined[-1].end == span.start or _is_open(joined[-1].cut(text))):
+            joined[-1] = Span(joined[-1].start, span.end)
+        else:
+            joined.append(span)
+    return joined
+
+
+def _is_open(text: str) -> bool:
+    """Whether a quotation mark has no partner: the quotation begins before the text, or ends behind it."""
+    return text.count('"') % 2 == 1 or text.count("“") != text.count("”")
+
+
+def _without_markup(text: str) -> str:
+    for pattern, kept in _MARKUP:
+        text = pattern.sub(kept, text)
+    return text
 
 
 def _numbers(inside: str) -> list[str]:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rag import cli_models
 from rag.errors import DocumentError, RagError, UsageError
 from rag.terminal import UNWRAPPED_COLUMNS, fail, progress
 
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_models.app, name="models")
 INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
 _SHOWN_PROBLEMS = 10  # of a gold file; the last line counts them all
 ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports the child only
@@ -40,6 +42,12 @@ BatchOption = Annotated[
     Path | None, typer.Option("--batch", readable=False, help="Read questions from JSONL, one object a line.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write records to JSONL, in the same order.")]
+ModeOption = Annotated[
+    Literal["quotes", "written"] | None,
+    typer.Option(
+        help="Verbatim quotes, or checked sentences by the language model; the latter where one is configured."
+    ),
+]
 SourceOption = Annotated[str | None, typer.Option(help="Only this document, or this folder of documents.")]
 SinceOption = Annotated[str | None, typer.Option(help="Only documents dated on or after this day, YYYY-MM-DD.")]
 UntilOption = Annotated[str | None, typer.Option(help="Only documents dated on or before this day, YYYY-MM-DD.")]
@@ -130,9 +138,7 @@ def search(
 @app.command()
 def ask(
     question: Annotated[str | None, typer.Argument(help="The question.")] = None,
-    mode: Annotated[
-        Literal["quotes", "written"], typer.Option(help="Verbatim quotes, or sentences by a model.")
-    ] = "quotes",
+    mode: ModeOption = None,
     source: SourceOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -171,6 +177,27 @@ def serve(
     serve_page(_rag(index, host=host, port=port))
 
 
+@app.command()
+def verify(
+    answer: Annotated[Path, typer.Argument(readable=False, help="What rag ask --json or --batch wrote.")],
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check stored answers against their sources, without any model."""
+    from rag.audit import audit, read_records
+    from rag.render import verdicts_record, verdicts_text
+
+    records = read_records(answer)
+    with _rag(index).index.read() as reading:
+        catalog = reading.catalog
+        verdicts = [v for r in records for v in audit(r, catalog.document_by_source, synonyms=catalog.synonyms())]
+    _say(verdicts, as_json=as_json, record=verdicts_record, text=verdicts_text)
+    for verdict in verdicts:
+        for fault in verdict.faults:
+            fail(f"{answer}: {fault}", 1)
+    raise typer.Exit(1 if any(verdict.faults for verdict in verdicts) else 0)
+
+
 @app.command("eval")
 def evaluate(
     gold: Annotated[
@@ -181,6 +208,9 @@ def evaluate(
         Path | None, typer.Option(readable=False, help="summary.json to compare with; exit code 1 if quality dropped.")
     ] = None,
     split: Annotated[Literal["dev", "test", "all"], typer.Option(help="Which of the questions.")] = "all",
+    mode: Annotated[
+        Literal["quotes", "written"], typer.Option(help="How answers are made; written needs a language model.")
+    ] = "quotes",
     vary: Annotated[
         list[str] | None, typer.Option(help="NAME=value,value: retrieval, evidence or a setting; may be repeated.")
     ] = None,
@@ -208,7 +238,14 @@ def evaluate(
     try:
         with progress() as on_progress:
             summaries = command.run(
-                gold, index=index, out=out, split=split, vary=vary or (), baseline=earlier, on_progress=on_progress
+                gold,
+                index=index,
+                out=out,
+                split=split,
+                mode=mode,
+                vary=vary or (),
+                baseline=earlier,
+                on_progress=on_progress,
             )
     except run.GoldProblems as error:
         for line in error.lines[:_SHOWN_PROBLEMS]:

@@ -5,23 +5,24 @@ needed.
 """
 
 import datetime as dt
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rag.answer import Read, cite_all, select
+from rag.asking import Asking, no_evidence, nothing_found
 from rag.bm25 import Query
 from rag.catalog import Entry, Listed
 from rag.condense import condense
 from rag.config import Settings
 from rag.encode import Encoder, SentenceEncoder
-from rag.errors import DocumentError, UsageError
+from rag.errors import DocumentError, ModelFailed, UsageError
 from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
 from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
+from rag.llm import LanguageModel, configured
 from rag.names import learn_names
 from rag.question import objection, parts, question_itself
 from rag.retrieve import RANKINGS, Filters, Ranking, Retrieved, merge_hits, retrieve
@@ -34,12 +35,11 @@ from rag.types import (
     Hit,
     Mode,
     Result,
-    Trace,
     doc_id_of,
     span_of,
 )
+from rag.write import Material, rewrite, write
 
-_NEAREST = 5  # passages shown beside a refusal
 _NAMED_IN_CHARS = 2000  # of the conversation's end, in which names are looked for
 _NAMES_FROM_SENTENCES = 200  # sentences of the corpus about the same, from which kinds of names are learnt
 
@@ -59,8 +59,8 @@ class Rag:
     """Documents in an index, and answers from them. One object serves many threads.
 
     The index is opened at each question, so that a finished ingest of another process is seen at the next one.
-    encoder, evidence: models in the place of those that the settings name. rankings: those that retrieval fuses; fewer
-    than all are for measuring what each is worth.
+    encoder, evidence, writer: models in the place of those that the settings name. rankings: those that retrieval
+    fuses; fewer than all are for measuring what each is worth.
     """
 
     def __init__(
@@ -69,11 +69,13 @@ class Rag:
         *,
         encoder: Encoder | None = None,
         evidence: EvidenceModel | None = None,
+        writer: LanguageModel | None = None,
         rankings: Sequence[Ranking] = RANKINGS,
     ) -> None:
         self.settings = settings or Settings()
         self._encoder = encoder or SentenceEncoder(self.settings.encoder, threads=self.settings.threads)
         self._evidence = evidence or TrainedEvidence(threads=self.settings.threads)
+        self._writer = writer or configured(self.settings)
         self._min_probability = max(self.settings.min_probability, min_probability_for(self.settings.max_error))
         self._rankings = tuple(rankings)
         shaping = {**self.settings.shaping(), "encoder": self._encoder.name}
@@ -107,6 +109,17 @@ class Rag:
         """Load the models now, so that the first question does not wait for them."""
         self._encoder.encode(["warm up"])
         self._evidence.warm_up()
+
+    def check_model(self) -> str | None:
+        """Ask the configured language model for a word; return None if it answers, else the line that says why not."""
+        if self._writer is None:
+            return "no language model is configured; set RAG_LLM_BASE_URL and RAG_LLM_MODEL"
+        try:
+            with closing(self._writer.stream("Say yes.", max_tokens=8)) as words:
+                next(words)
+        except ModelFailed as error:
+            return str(error)
+        return None
 
     def close(self) -> None:
         """Give the files of the index back; the next question opens them again."""
@@ -176,15 +189,17 @@ class Rag:
         question: str,
         *,
         history: History | None = None,
-        mode: Mode = "quotes",
+        mode: Mode | None = None,
         source: str | None = None,
         since: dt.date | None = None,
         until: dt.date | None = None,
     ) -> Result:
         """Answer from the documents, or say why not.
 
-        history: earlier turns, oldest first, as (question, answer text). Filters as for ``search``.
-        Raises IndexUnusable and ModelUnavailable; that the documents do not answer is an Abstention, not an error.
+        history: earlier turns, oldest first, as (question, answer text). mode: "quotes", or "written" by the language
+        model, which is the default where one is configured. Filters as for ``search``.
+        Raises UsageError for "written" without a model, IndexUnusable and ModelUnavailable. That the documents do not
+        answer is an Abstention, not an error; that a language model fails is a notice beside the quotes.
         """
         events = self.stream(question, history=history, mode=mode, source=source, since=since, until=until)
         *_, result = events
@@ -196,19 +211,17 @@ class Rag:
         question: str,
         *,
         history: History | None = None,
-        mode: Mode = "quotes",
+        mode: Mode | None = None,
         source: str | None = None,
         since: dt.date | None = None,
         until: dt.date | None = None,
     ) -> Iterator[Event]:
         """Do what ``ask`` does and yield on the way: stages, then each checked claim, then the result."""
-        if mode != "quotes":
-            raise UsageError(f"mode {mode}: no language model is configured; use --mode quotes")
+        writer = self._writer_for(mode)
         filters = Filters(source and _readable(source), since, until)
         question = _readable(question)
-        asking = _Asking(
-            self.settings, question, models={"encoder": self._encoder.name, "evidence": self._evidence.name}
-        )
+        models = {"encoder": self._encoder.name, "evidence": self._evidence.name}
+        asking = Asking(self.settings, question, models=models | ({"writer": writer.name} if writer else {}))
         history = [turn for turn in history or [] if not self._objection(turn[0])]  # "Thanks!" leads nowhere
         if reason := self._objection(question, follows=bool(history)):
             yield asking.abstain("question", reason)
@@ -216,7 +229,7 @@ class Rag:
         with self.index.read() as reading:
             asking.index_version = reading.generation
             with asking.timed("condense"):
-                asking.standalone = self._condense(question_itself(question), history, reading)
+                asking.standalone = self._standalone(question_itself(question), history, reading, writer)
                 asked = self._parts(asking.standalone, reading)
 
             yield Stage("retrieve", f"searching {len(reading.segment_of)} documents")
@@ -224,7 +237,7 @@ class Rag:
                 found = [self._retrieve(q, reading, filters, top_k=self.settings.passages_read) for q in asked]
                 hits = merge_hits([each.hits for each in found])
             if not hits:
-                yield asking.abstain("retrieve", _nothing_found(filters))
+                yield asking.abstain("retrieve", nothing_found(filters))
                 return
 
             yield Stage("evidence", f"reading {len(hits)} passages")
@@ -233,18 +246,38 @@ class Rag:
 
             yield Stage("answer", "choosing quotes")
             with asking.timed("answer"):
-                covered = [partial(_covered, reading, each.query) for each in found]
-                quotes = select(
-                    [Read(passages, speaks_of) for passages, speaks_of in zip(evidence, covered, strict=True)],
-                    min_probability=self._min_probability,
-                    max_claims=self.settings.max_claims,
-                )
-                claims = cite_all(quotes, reading.catalog.document)
-        if not claims:
-            yield asking.abstain("evidence", _no_evidence(evidence, self._min_probability), hits)
+                quotes = self._quote(evidence, found, reading)
+                material = Material.of(evidence, reading.catalog) if writer else None
+
+        if writer and material:
+            yield Stage("write", f"writing with {writer.name}")
+            with asking.timed("write"):
+                draft = yield from write(asking.standalone, material, model=writer, support=self._evidence.support)
+            if draft.claims:
+                yield asking.written(draft, hits)
+                return
+            asking.not_written(draft)
+        if not quotes:
+            yield asking.abstain("evidence", no_evidence(evidence, self._min_probability), hits)
             return
-        yield from claims
-        yield asking.answer(claims, hits)
+        yield from quotes
+        yield asking.answer(quotes, hits)
+
+    def _writer_for(self, mode: Mode | None) -> LanguageModel | None:
+        if mode == "written" and self._writer is None:
+            raise UsageError("mode written: no language model is configured; set RAG_LLM_BASE_URL and RAG_LLM_MODEL")
+        return None if mode == "quotes" else self._writer
+
+    def _quote(
+        self, evidence: Sequence[Sequence[PassageEvidence]], found: Sequence[Retrieved], reading: Reading
+    ) -> tuple[Claim, ...]:
+        covered = [partial(_covered, reading, each.query) for each in found]
+        groups = select(
+            [Read(passages, speaks_of) for passages, speaks_of in zip(evidence, covered, strict=True)],
+            min_probability=self._min_probability,
+            max_claims=self.settings.max_claims,
+        )
+        return cite_all(groups, reading.catalog.document)
 
     def _objection(self, question: str, *, follows: bool = False) -> str | None:
         return objection(question, max_chars=self.settings.max_question_chars, follows=follows)
@@ -259,6 +292,11 @@ class Rag:
             top_k=top_k,
             rankings=self._rankings,
         )
+
+    def _standalone(self, question: str, history: History, reading: Reading, writer: LanguageModel | None) -> str:
+        """Return the question made to stand alone: by the model that writes, else by rules."""
+        rewritten = rewrite(question, history, model=writer) if history and writer else ""
+        return rewritten or self._condense(question, history, reading)
 
     def _condense(self, question: str, history: History, reading: Reading) -> str:
         if not history:
@@ -278,67 +316,10 @@ class Rag:
         return asked
 
 
-@dataclass(slots=True)
-class _Asking:
-    """What is known of one question on its way, for the trace of its result."""
-
-    settings: Settings
-    question: str
-    models: dict[str, str]
-    standalone: str = ""
-    index_version: int = 0
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 2)
-
-    @property
-    def trace(self) -> Trace:
-        return Trace(
-            settings_hash=self.settings.hash(),
-            prompt_hash=None,  # quotes mode prompts nobody
-            models=self.models,
-            index_version=self.index_version,
-            timings_ms=self.timings_ms,
-        )
-
-    def answer(self, claims: tuple[Claim, ...], hits: tuple[Hit, ...]) -> Answer:
-        return Answer(self.question, claims, hits, self.trace, standalone_question=self.standalone or self.question)
-
-    def abstain(self, stage: str, reason: str, hits: tuple[Hit, ...] = ()) -> Abstention:
-        return Abstention(
-            self.question,
-            reason,
-            hits[:_NEAREST],
-            self.trace,
-            stage,
-            standalone_question=self.standalone or self.question,
-        )
-
-
 def _readable(text: str) -> str:
     """Return a text without lone surrogates, which JSON can bring and no database, file or page can take."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _nothing_found(filters: Filters) -> str:
-    if filters == Filters():
-        return "No passage of the documents has anything to do with the question."
-    return f"No passage of the documents that the filter lets through ({filters}) has anything to do with the question."
-
-
 def _covered(reading: Reading, query: Query, text: str) -> frozenset[int]:
     return reading.lexical.covered(query, text)
-
-
-def _no_evidence(evidence: Sequence[Sequence[PassageEvidence]], min_probability: float) -> str:
-    read = [passage for passages in evidence for passage in passages]
-    best = max((passage.probability for passage in read), default=0.0)
-    n_read = len({passage.passage.id for passage in read})
-    return (
-        f"None of the {n_read} passages read answers the question surely enough: the likeliest sentence is "
-        f"right with a probability of {best:.0%}, and {min_probability:.0%} is asked for."
-    )

@@ -20,7 +20,8 @@
     |  |- IndexDamaged       files missing or not readable as what they should be
     |  `- StorageFull        no space left; the index is as it was
     |- ModelUnavailable      model files missing, or not the bytes they should be
-    `- PortInUse             the page cannot bind
+    |- ModelFailed           a language model that gave no answer, or not all of it
+    `- PortInUse             the page or a model server cannot bind
 
 Third-party exceptions are translated where the third party is called, with ``from``.
 """
@@ -118,5 +119,9 @@ class ModelUnavailable(RagError):
     """Model files are missing, or their hash is not the expected one."""
 
 
+class ModelFailed(RagError):
+    """The configured language model gave no answer, or broke off in the middle of one."""
+
+
 class PortInUse(RagError):
-    """Another program listens where the page wants to."""
+    """Another program listens where this one wants to."""

@@ -59,12 +59,19 @@ class PassageEvidence:
     sentences: tuple[SentenceEvidence, ...]
 
 
+Support = Callable[[str, Sequence[str]], float]  # statement, sentences -> probability that they support it
+
+
 class EvidenceModel(Protocol):
     """Decides which sentences answer."""
 
     @property
     def name(self) -> str:
         """The model's name and version, as they stand in traces."""
+
+    @property
+    def support(self) -> Support | None:
+        """How probable it is that sentences support a statement; None for a model that cannot tell."""
 
     def warm_up(self) -> None:
         """Load now what the first reading would wait for."""
@@ -77,6 +84,7 @@ class RetrievalScores:
     """The baseline: a logistic model of the two retrieval scores. It reads nothing, so it is often wrong."""
 
     name = "retrieval-scores"
+    support = None
 
     def __init__(self) -> None:
         weights = json.loads((files("rag.weights") / "retrieval_scores.json").read_text(encoding="utf-8"))
@@ -104,6 +112,7 @@ class FirstSentence:
     """No decision at all: quotes the sentence nearest to the question, whatever it says. What every model must beat."""
 
     name = "first-sentence"
+    support = None
 
     def warm_up(self) -> None:
         """Nothing to load."""

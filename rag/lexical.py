@@ -181,6 +181,14 @@ def spelt_as_in(text: str, question: str, query: Query) -> str:
     return "".join([*pieces, question[start:]])
 
 
+def is_spelling_of(one: str, other: str) -> bool:
+    """Whether two folded words are one name, in one spelling or in two."""
+    if one == other:
+        return True
+    long_enough = min(len(one), len(other)) >= _MIN_VARIANT_CHARS
+    return long_enough and JaroWinkler.similarity(one, other) >= _MIN_SIMILARITY and _is_variant(one, other)
+
+
 def _is_variant(one: str, other: str) -> bool:
     """Whether two names that look alike are one name in two spellings: vowels may differ, consonants may not.
 

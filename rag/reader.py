@@ -143,7 +143,7 @@ class Reader:
         from transformers import BertForTokenClassification  # noqa: PLC0415 - seconds to import
         from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - comes with the above
 
-        bf16 = _has_bf16() if self._bf16 is None else self._bf16
+        bf16 = has_bf16() if self._bf16 is None else self._bf16
         kind = torch.bfloat16 if bf16 else torch.float32
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as for the encoder
         try:
@@ -176,7 +176,8 @@ def _reading(pair: Pair, logits: NDArray[np.float32]) -> Reading:
     return Reading(float(logits[0, 0]), evidence, tuple(best))
 
 
-def _has_bf16() -> bool:
+def has_bf16() -> bool:
+    """Whether the processor computes in bf16; where it does not, torch does it some twenty times slower than fp32."""
     import torch  # noqa: PLC0415 - seconds to import
 
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001

@@ -7,10 +7,11 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from rag.audit import Verdict
 from rag.errors import DocumentError
 from rag.ingest import IngestReport, Prepared
 from rag.records import Record
-from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Result, Span
+from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Removed, Result, Span
 
 _SNIPPET_CHARS = 240
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
@@ -34,10 +35,17 @@ def result_text(result: Result) -> RenderableType:
     rewritten = []
     if result.standalone_question != result.question:
         rewritten = [Text(f"Asked as: {printable(result.standalone_question)}\n", style="dim")]
+    beside = [Text(f"\n{printable(result.notice)}", style="dim")] if result.notice else []
+    beside += [_removed(item) for item in result.removed]
     if isinstance(result, Answer):
         claims = [_claim(claim) for claim in result.claims]
-        return Group(*rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations))
-    return Group(*rewritten, _refusal(result))
+        return Group(*rewritten, *claims, Text(), *(_footnote(citation) for citation in result.citations), *beside)
+    return Group(*rewritten, _refusal(result), *beside)
+
+
+def _removed(item: Removed) -> Text:
+    because = f"{item.fault}: {printable(item.detail)}" if item.detail else item.fault
+    return Text(f"Taken out ({because}): {printable(item.text)}", style="dim")
 
 
 def _claim(claim: Claim) -> Text:
@@ -82,6 +90,32 @@ def _hit(hit: Hit) -> RenderableType:
 
 def _range(span: Span) -> str:
     return f"{span.start}-{span.end}"
+
+
+def verdicts_text(verdicts: Sequence[Verdict]) -> RenderableType:
+    """Return a line for each claim, and below it what is wrong with it."""
+    if not verdicts:
+        return Text("No claims to check.")
+    return Group(*map(_verdict, verdicts))
+
+
+def _verdict(verdict: Verdict) -> Text:
+    text = Text("fails   " if verdict.faults else "stands  ", style="bold" if verdict.faults else "")
+    text.append(printable(verdict.claim or verdict.question))
+    for fault in verdict.faults:
+        text.append(f"\n        {printable(fault)}")
+    return text
+
+
+def verdicts_record(verdicts: Sequence[Verdict]) -> Record:
+    """Return whether all claims stand, and each with what is wrong with it; a claim of "" is the record itself."""
+    return {
+        "stands": not any(verdict.faults for verdict in verdicts),
+        "verdicts": [
+            {"question": v.question, "claim": v.claim, "stands": not v.faults, "faults": list(v.faults)}
+            for v in verdicts
+        ],
+    }
 
 
 def report_text(report: IngestReport) -> RenderableType:

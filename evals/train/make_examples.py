@@ -30,6 +30,7 @@ from evals.train.corrupt import Example, Rule
 from evals.train.reading import Paragraph, Question, hashes, is_held_out, load
 from evals.train.thesaurus import Thesaurus
 from rag.encode import bundled_folder
+from rag.reader import has_bf16
 from rag.retrieve import fuse
 from rag.words import STOPWORDS, words
 
@@ -281,7 +282,7 @@ def _stems(text: str) -> list[str]:
 
 
 def _encode(texts: Sequence[str]) -> np.ndarray:
-    """Return unit vectors of the beginnings of texts, in bf16 on as many single-threaded workers as there are cores."""
+    """Return unit vectors of the beginnings of texts, on as many single-threaded workers as there are cores."""
     model = SentenceTransformer(str(bundled_folder()), local_files_only=True)
     model.max_seq_length = 128
     order = np.argsort([len(t) for t in texts])
@@ -290,7 +291,7 @@ def _encode(texts: Sequence[str]) -> np.ndarray:
 
     def encode(batch: np.ndarray) -> None:
         torch.set_num_threads(1)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_bf16()):
             features = model.tokenize([texts[i] for i in batch])
             found = model(features)["sentence_embedding"].float()
         vectors[batch] = torch.nn.functional.normalize(found, dim=1).numpy()

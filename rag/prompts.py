@@ -1,0 +1,248 @@
+"""What a language model is asked: the prompt files filled with questions and passages, which cannot break out.
+
+    write_prompt("Who won?", pack(sources, max_tokens=room))     # best source first; passages are numbered from 1
+
+Knows nothing about models, or about what becomes of an answer. Called by ``rag.write``. The files are in ``prompts/``;
+their variables are checked when they are first read, so that a misspelt one cannot reach a model.
+
+What documents and users wrote is made plain here, for the prompt only: offsets and citations never see it.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from string import Template
+from typing import Any, Protocol, TypeVar
+
+from rag.errors import InvalidValue
+from rag.tokens import MIN_LIMIT, token_limit
+from rag.types import Document, Fault, History, Passage, Removed, Span
+
+REFUSAL = "The passages do not answer this question."  # given to the model, and understood by is_refusal alone
+ANSWER_TOKENS = 300  # four sentences, with room to spare
+SPARE = 1.25  # other tokenizers count up to a quarter more than tiktoken's o200k_base in European languages
+MAX_TURNS = 3  # earlier turns shown with a follow-up; what it refers back to is rarely older
+MAX_TOLD_CHARS = 500  # shown of each question and answer before it
+
+VARIABLES = {
+    "write": frozenset({"passages", "question", "refusal"}),
+    "repair": frozenset({"passages", "question", "faults", "refusal"}),
+    "condense": frozenset({"history", "question"}),
+}
+FAULTS: dict[Fault, str] = {
+    "uncited": "it does not end with the number of a passage",
+    "fabricated": "there is no passage of that number",
+    "misquoted": "the words in quotation marks do not stand in that passage",
+    "wrong number": "that passage has no such number, date or amount",
+    "wrong name": "that passage has no such name",
+    "wrong speaker": "somebody else said so",
+    "negated": "the passage says the opposite",
+    "unsupported": "that passage does not say so",
+    "off the question": "it does not answer the question",
+}
+
+
+class Source(Protocol):
+    """A passage with the document that it is from."""
+
+    @property
+    def passage(self) -> Passage:
+        """What the model may use."""
+
+    @property
+    def document(self) -> Document:
+        """Where it is from."""
+
+
+S = TypeVar("S", bound=Source)
+
+
+# -- prompts -----------------------------------------------------------------------------------------------------------
+
+
+def write_prompt(question: str, sources: Sequence[Source]) -> str:
+    """Return the prompt for an answer; ``[n]`` in that means ``sources[n - 1]``."""
+    return _filled("write", passages=_passages(sources), question=_line(question), refusal=REFUSAL)
+
+
+def repair_prompt(question: str, sources: Sequence[Source], *, removed: Sequence[Removed]) -> str:
+    """Return the prompt that has faulty sentences written anew, over the same sources as the first one."""
+    faults = "\n".join(f"- {_line(each.text)} (wrong: {_in_words(each)})" for each in removed)
+    return _filled("repair", passages=_passages(sources), question=_line(question), faults=faults, refusal=REFUSAL)
+
+
+def condense_prompt(question: str, history: History) -> str:
+    """Return the prompt that makes a follow-up stand alone."""
+    told = [
+        f"{who}: {_line(text)[:MAX_TOLD_CHARS]}"
+        for turn in history[-MAX_TURNS:]
+        for who, text in zip(("Question", "Answer"), turn, strict=True)
+    ]
+    return _filled("condense", history="\n".join(told), question=_line(question))
+
+
+def prompt_hash() -> str:
+    """Return 12 hex digits over all that models are told: the files, the refusal phrase and the faults in words."""
+    told = [*(f"{name}\0{_template(name).template}" for name in sorted(VARIABLES)), REFUSAL, *FAULTS.values()]
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:12]
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a model says that the passages do not answer, and nothing else.
+
+    Marks, case and an apology around the phrase do not matter; a sentence with anything of its own makes it an answer.
+    """
+    said = _words(re.sub(_MARKER, " ", text))
+    before, phrase, after = said.partition(_words(REFUSAL))
+    return bool(phrase) and not (set(before.split()) | set(after.split())) - _POLITE
+
+
+def _in_words(removed: Removed) -> str:
+    return FAULTS[removed.fault] + (f": {_line(removed.detail)}" if removed.detail else "")
+
+
+# An answer consists of more than these. "Not" and "no" are not among them: they may turn a phrase into a claim.
+_POLITE = frozenset(
+    "i i'm am sorry apologize apologise unfortunately but however based on the a provided given passages passage "
+    "documents above according to my answer is as for now please let me know if you have any other questions".split()
+)
+_MARKER = re.compile(r" ?\[\d{1,3}\]")
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.casefold().replace("’", "'")))
+
+
+# -- passages ----------------------------------------------------------------------------------------------------------
+
+
+def room_for_passages(question: str, *, context_tokens: int) -> int:
+    """Return the tokens that passages may take so that prompt, an answer to repair and a new one fit the context."""
+    besides = _count(write_prompt(question, [])) + 2 * ANSWER_TOKENS
+    return max(0, int(context_tokens / SPARE) - besides)
+
+
+def pack(sources: Sequence[S], *, max_tokens: int) -> list[S]:
+    """Return the first sources, whole, that fit together; the caller sorts them, best first.
+
+    If not even the first one fits, it loses sentences at its end. Empty if its first sentence alone is too long.
+    """
+    packed: list[S] = []
+    for source in sources:
+        if _count(_passages([*packed, source])) > max_tokens:
+            break
+        packed.append(source)
+    if packed or not sources:
+        return packed
+    fitting = (s for s in _shortened(sources[0]) if _count(_passages([s])) <= max_tokens)
+    return [first] if (first := next(fitting, None)) else []
+
+
+def _shortened(source: S) -> Iterator[S]:
+    """Yield the source with ever fewer of its sentences, none of them cut."""
+    passage = source.passage
+    for last in reversed(passage.sentences[:-1]):
+        span = Span(passage.span.start, last.end)
+        shorter = replace(
+            passage,
+            id=Passage.id_for(passage.doc_id, span),
+            span=span,
+            text=passage.quote(span),
+            sentences=tuple(s for s in passage.sentences if s <= last),
+        )
+        with_passage: Any = source  # a dataclass, which a protocol cannot ask for
+        yield replace(with_passage, passage=shorter)
+
+
+def _passages(sources: Sequence[Source]) -> str:
+    """Return numbered passages between fences that their texts do not hold, and so cannot close."""
+    blocks = [(_unmarked(_about(s.document)), _unmarked(_plain(s.passage.text))) for s in sources]
+    fence = _fence(text for block in blocks for text in block)
+    return "\n\n".join(
+        f"{fence} passage [{n}] from {about}\n{text}\n{fence} end of passage [{n}]"
+        for n, (about, text) in enumerate(blocks, start=1)
+    )
+
+
+def _about(document: Document) -> str:
+    known = (document.title, document.publisher, document.date and document.date.isoformat())
+    return ", ".join(_line(part) for part in known if part)
+
+
+def _fence(texts: Iterator[str]) -> str:
+    """Return a mark made of all texts together: who wrote one of them cannot know it, and the same texts have the same.
+
+    It is made again until it occurs in none, which is once, unless somebody finds a fixed point of SHA-256.
+    """
+    joined = "\0".join(texts)
+    digest = joined
+    while (fence := f"#{(digest := hashlib.sha256(digest.encode()).hexdigest())[:8]}") in joined:
+        pass
+    return fence
+
+
+# -- text that cannot break out ----------------------------------------------------------------------------------------
+
+# Chat templates mark turns by tokens such as <|im_start|>, </s> or [INST], and servers heed them anywhere in a prompt.
+_TURN_TOKEN = re.compile(r"<(?=[|/]|[a-z]\w*(?:_\w+)*>)|\[(?=/?(?:INST|[A-Z]+_[A-Z_]+)\])", re.IGNORECASE)
+
+
+def _plain(text: str) -> str:
+    """Return a text without what readers do not see and without tokens of chat templates."""
+    shown = "".join(_shown(character) for character in text)
+    shown = _TURN_TOKEN.sub(lambda match: f"{match.group()} ", shown)
+    return re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", "\n", shown)).strip()
+
+
+def _unmarked(text: str) -> str:
+    """Return a document's text without its own footnote numbers, which would pass for ours."""
+    return _MARKER.sub("", text)
+
+
+def _shown(character: str) -> str:
+    """Return a character; white space for all of its kinds and for controls, nothing for zero-width and bidi marks."""
+    category = unicodedata.category(character)
+    if character == "\n" or category[0] not in "CZ":
+        return character
+    return "" if category == "Cf" else " "
+
+
+def _line(text: str) -> str:
+    return " ".join(_plain(text).split())
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _filled(name: str, **values: str) -> str:
+    return _template(name).substitute(values).strip()
+
+
+@cache
+def _template(name: str) -> Template:
+    try:
+        text = files("prompts").joinpath(f"{name}.md").read_text(encoding="utf-8")
+    except (OSError, ModuleNotFoundError) as error:
+        raise InvalidValue(f"prompts/{name}.md: cannot be read ({error}); install footnote-rag again") from error
+    return checked(name, text)
+
+
+def checked(name: str, text: str) -> Template:
+    """Return a prompt as a template. Raises InvalidValue unless it has exactly the variables that are filled."""
+    template, known = Template(text), VARIABLES[name]
+    if not template.is_valid():
+        raise InvalidValue(f"prompts/{name}.md: a $ that begins no variable; write $$ for a dollar sign")
+    found = set(template.get_identifiers())
+    if unknown := sorted(found - known):
+        raise InvalidValue(f"prompts/{name}.md: unknown variable ${unknown[0]}; known are {', '.join(sorted(known))}")
+    if missing := sorted(known - found):
+        raise InvalidValue(f"prompts/{name}.md: variable ${missing[0]} is missing; without it the model is not told")
+    return template
+
+
+def _count(text: str) -> int:
+    return token_limit(MIN_LIMIT).count(text)

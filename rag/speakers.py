@@ -1,0 +1,95 @@
+"""Who is said to say what: the names before and behind words of speech.
+
+Knows nothing about persons: a speaker is whoever stands where speakers stand. Called by ``rag.verify``.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from rag.lexical import is_spelling_of
+from rag.names import is_plain
+from rag.words import fold, stemmer
+
+_SPEECH = (
+    "say tell ask add state note explain stress emphasi[sz]e argue warn admit insist recall declare remark claim "
+    "believe announce acknowledge observe suggest describe call mention portray present frame reply answer "
+    "conclude question name reiterate reveal point praise dismiss demand confirm deny report liken"
+).split()
+_IRREGULAR = "said says told tells wrote writes replies replied denies denied".split()
+_VERB = "(?:" + "|".join([*(rf"{verb.removesuffix('e')}(?:e?[sd]|ing)" for verb in _SPEECH), *_IRREGULAR]) + ")"
+_NOUN = (
+    "(?:view|opinion|words|assessment|account|assertion|statement|comment|remark|praise|criticism|claim|warning|"
+    "explanation|disclosure|confirmation|announcement)s?"
+)
+_WORD = r"[^\W\d_][\w’'-]*"
+_NAME = r"(?-i:[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢİĶŁŃŇŌŐŘŚŠŞŢŤŪŮŰŹŻŽ][\w’'-]+)"
+_WHO = rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,3}})"
+_BETWEEN = (
+    r"(?:,[^,.;]{1,80},)?\s(?:(?:also|has|had|have|was|once|later|then|first|again|in\sturn|[a-z]+ly)[\s,]+){0,3}"
+)
+_ATTRIBUTIONS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?<![\w’'-]){_WHO}{_BETWEEN}(?:continuing\sto\s(?:describe|call|say)|drew\sattention|speaks\sof|spoke\sof|{_VERB}\b)",
+        rf"\baccording\sto\s(?-i:[a-z]+\s){{0,5}}{_WHO}",
+        rf"[,”\"»]\s?{_VERB}\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
+        rf"(?<![\w’'-]){_WHO}['’]s?\s{_NOUN}\b",
+        rf"\b{_VERB}\s(?-i:[a-z]+\s){{0,2}}by\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
+        rf"\bas\s(?-i:[a-z]+\s){{0,3}}{_WHO}\s(?:{_VERB}|puts)\b",
+    )
+)
+_PRONOUN = re.compile(
+    rf"(?<![\w’'-])(?:he|she|they){_BETWEEN}{_VERB}\b|[,”\"»]\s?(?:he|she|they)\s{_VERB}\b|\b(?:his|her|their)\s{_NOUN}\b",
+    re.IGNORECASE,
+)
+_DESCRIBED = re.compile(
+    rf"(?<![\w’'-])(?:the|an?|his|her)\s(?:{_WORD}\s){{0,3}}{_WORD}{_BETWEEN}{_VERB}\b|[,”\"»]\s?{_VERB}\s(?:the|an?)\s",
+    re.IGNORECASE,
+)
+
+
+SPEECH = frozenset(stemmer().stemWords([v.replace("[sz]", "s") for v in _SPEECH] + _IRREGULAR))
+
+
+def speakers(text: str) -> list[str]:
+    """Return the surnames, or last words, of those who are said to say something, by place."""
+    found: dict[int, str] = {}
+    for pattern in _ATTRIBUTIONS:
+        for match in pattern.finditer(text):
+            if named := [word for word in _bare(match["who"]) if not is_plain(word)]:
+                found[match.start("who")] = named[-1]
+    return list(dict.fromkeys(found[at] for at in sorted(found)))
+
+
+def misattributed(text: str, source: str, *, before: str, around: str, publishers: str = "") -> str | None:
+    """Return whom a sentence has say what the source does not have them say; None if all speak who are said to.
+
+    before: what stands before the source, where "he" may be named. around: the text around it, where one is named who
+    says "I" or is only described. publishers: names of those who wrote all of it.
+    """
+    speaking, he = speakers(source), _pronoun_speaks(source)
+    for who in speakers(text):
+        if _is_among(who, speaking) or _is_among(who, re.findall(_NAME, publishers)):
+            continue
+        if he is not None and _is_among(who, speakers(source[:he]) or re.findall(_NAME, before + source[:he])):
+            continue
+        is_open = he is None and (not speaking or _DESCRIBED.search(source))
+        if is_open and _is_among(who, speakers(around)):
+            continue
+        return who
+    return None
+
+
+def _is_among(who: str, names: Iterable[str]) -> bool:
+    return any(is_spelling_of(fold(who), fold(part)) for name in names for part in re.split(r"[-–]", name))
+
+
+def _pronoun_speaks(text: str) -> int | None:
+    """Return where somebody speaks who is a pronoun there, "he said"; None if nobody does."""
+    match = _PRONOUN.search(text)
+    return match.start() if match else None
+
+
+def _bare(name: str) -> Iterator[str]:
+    for word in name.split():
+        yield re.sub(r"['’]s?$", "", word)
