@@ -35,15 +35,20 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def served(index: Path, *options: str, on_stderr: str = "", program: Sequence[str] = (str(APP),)) -> Iterator[str]:
-    """Run ``python app.py``, or another; it says its address, and nothing else until and when it is interrupted."""
+def served(
+    index: Path, *options: str, on_stderr: str = "", program: Sequence[str] = (str(APP),), **settings: str
+) -> Iterator[str]:
+    """Run ``python app.py``, or another; it says its address, and nothing else until and when it is interrupted.
+
+    settings: by the names of their variables.
+    """
     port = _free_port()
     with subprocess.Popen(
         [sys.executable, *program, "--index", str(index), "--port", str(port), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env={**environment(), **settings},
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - before any thread of its own
     ) as server:
         try:

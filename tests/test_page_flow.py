@@ -17,10 +17,12 @@ from browsing import (
     replied,
     served,
 )
+from llm_server import LlmServer, fails, says
 from markdown_it import MarkdownIt
 from playwright.sync_api import Page, expect
 
-from rag import Answer, Rag
+from rag import Answer, Rag, Settings
+from rag.encode import SentenceEncoder
 from rag.records import ask_record
 
 
@@ -160,6 +162,34 @@ def test_a_question_can_be_stopped_and_asked_again(seeds_index: Path, tmp_path: 
         turn.get_by_role("button", name="Ask again").click()
         expect(page.locator("#turn-1 .abstention")).to_be_visible()
         expect(page.locator("#conversation .turn")).to_have_count(1)
+
+
+def test_with_a_language_model_answers_can_be_written_and_show_what_was_taken_out(
+    tmp_path: Path, encoder: SentenceEncoder, llm_server: LlmServer, open_page: OpenPage
+) -> None:
+    won, invented = "Mira Quillon won the chess tournament of Zorblatt in May.", "Mira Quillon won 90 medals."
+    (tmp_path / "a.txt").write_text(f"The tournament\n\n{won} The town is old.\n", encoding="utf-8")
+    rag = Rag(Settings(index_dir=tmp_path / "index"), encoder=encoder)
+    rag.ingest([tmp_path / "a.txt"])
+    rag.close()
+    llm_server.behave = says(f"{won} [1] {invented} [1]")
+    with served(tmp_path / "index", RAG_LLM_BASE_URL=llm_server.url, RAG_LLM_MODEL="m") as address:
+        page = open_page(address)
+        expect(page.locator("#health")).to_have_text("The language model answers.")
+        question = "Who won the chess tournament of Zorblatt?"
+        ask(page, question)
+        expect(page.locator("#turn-1 .removed")).to_have_count(0)
+        page.get_by_label("written by the model").check()
+        turn = ask(page, question)
+        expect(turn.locator(".statement")).to_have_text([won])
+        expect(turn.locator(".said-by")).to_have_count(0)
+        expect(turn.locator("del")).to_be_hidden()
+        turn.get_by_text("1 sentence not supported by the documents, taken out").click()
+        expect(turn.locator("del")).to_have_text(invented)
+        expect(turn.locator(".fault")).to_contain_text("wrong number")
+        llm_server.behave = fails(401)
+        page.reload()
+        expect(page.locator("#health .bad")).to_be_visible()
 
 
 # -- the address -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rag.catalog import Entry, Listed
 from rag.types import Abstention, Answer, Citation, Claim, Document, Exclusion, Hit, Passage, Removed, Span, Trace
-from rag.web.choice_view import choice_html
+from rag.web.choice_view import choice_html, health_html
 from rag.web.conversation_view import conversation_html, opening_html, pending_html, unavailable_html
 from rag.web.document_view import Place, Pointer, document_html, gone_html, pointed_at
 from rag.web.evidence_view import evidence_html
@@ -139,7 +139,8 @@ def test_hostile_text_adds_no_element_and_no_attribute_wherever_it_stands(hostil
                 gone_html(text),
                 library_html([a_listed(text, source=text)], uploaded=[], unread=[text]),
                 uploads_html([Upload(text, "done", text)]),
-                choice_html([a_listed(text, source=text)], writes=True, trouble=text),
+                choice_html([a_listed(text, source=text)], writes=True),
+                health_html(text),
                 said(text),
             ]
         )
@@ -408,5 +409,6 @@ def test_an_empty_library_says_what_to_do() -> None:
 
 def test_the_mode_can_be_chosen_only_where_a_model_is_configured() -> None:
     assert "written" not in choice_html([], writes=False)
-    assert Reader(choice_html([], writes=True)).text("span", "health") == ["ready"]
-    assert Reader(choice_html([], writes=True, trouble="no route")).text("span", "bad") == ["no route"]
+    assert Reader(choice_html([], writes=True)).attributes("value") == ["", "quotes", "written"]
+    assert Reader(health_html(None)).text("p") == ["The language model answers."]
+    assert Reader(health_html("no route")).text("p", "bad") == ["no route"]

@@ -8,11 +8,17 @@ from collections.abc import Sequence
 from rag.catalog import Listed
 from rag.web.markup import shown
 
+_MODES = (
+    '<fieldset class="modes"><legend>Answer</legend>'
+    '<label><input type="radio" name="mode" value="quotes" checked> in quotes</label>'
+    '<label><input type="radio" name="mode" value="written"> written by the model</label></fieldset>'
+)
 
-def choice_html(documents: Sequence[Listed], *, writes: bool, trouble: str | None = None) -> str:
-    """Return the form: which documents are asked, and in which words, if there is a choice.
 
-    writes: whether a language model is configured. trouble: why it does not answer.
+def choice_html(documents: Sequence[Listed], *, writes: bool) -> str:
+    """Return the form: which documents are asked and, if a language model is configured, who finds the words.
+
+    writes: whether one is configured.
     """
     every = '<option value="">All documents</option>'
     named = "".join(f'<option value="{shown(d.source)}">{shown(d.title)}</option>' for d in documents)
@@ -24,14 +30,12 @@ def choice_html(documents: Sequence[Listed], *, writes: bool, trouble: str | Non
     )
     return (
         '<form class="choice" aria-label="Choice of documents"><details><summary>All documents</summary>'
-        f'<div class="fields">{fields}</div></details>{_modes(trouble) if writes else ""}</form>'
+        f'<div class="fields">{fields}</div></details>{_MODES if writes else ""}</form>'
     )
 
 
-def _modes(trouble: str | None) -> str:
-    health = f'<span class="health bad">{shown(trouble)}</span>' if trouble else '<span class="health">ready</span>'
-    return (
-        '<fieldset class="modes"><legend>Answer</legend>'
-        '<label><input type="radio" name="mode" value="quotes" checked> in quotes</label>'
-        f'<label><input type="radio" name="mode" value="written"> written by the model</label> {health}</fieldset>'
-    )
+def health_html(trouble: str | None) -> str:
+    """Return whether the language model answers; trouble: why it does not."""
+    if trouble is None:
+        return '<p class="health">The language model answers.</p>'
+    return f'<p class="health bad">{shown(trouble)}</p>'

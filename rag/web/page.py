@@ -21,7 +21,7 @@ from rag.errors import RagError
 from rag.records import ask_record
 from rag.web import library
 from rag.web.api import ENGINE, UNEXPECTED, add_endpoints, report
-from rag.web.choice_view import choice_html
+from rag.web.choice_view import choice_html, health_html
 from rag.web.conversation import asked, replies, searched, stopped
 from rag.web.conversation_view import conversation_html, opening_html, pending_html, unavailable_html
 from rag.web.document_view import Pointer, document_html, gone_html, pointed_at
@@ -60,7 +60,7 @@ def build(rag: Rag) -> gr.Blocks:
         _html(_MASTHEAD)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Ask", elem_id="ask"):
-                conversation, choice = _ask_tab(rag, turns, line)
+                conversation, choice = _ask_tab(rag, page, turns, line)
             with gr.Tab("Library", elem_id="library", render_children=True):
                 shelf = _library_tab(rag, turns, line, conversation, choice)
         _wire("open", partial(open_document, rag), [line, _html(elem_id="document")], inputs=[turns], queue=False)
@@ -69,7 +69,7 @@ def build(rag: Rag) -> gr.Blocks:
     return page
 
 
-def _ask_tab(rag: Rag, turns: gr.State, line: gr.HTML) -> tuple[gr.HTML, gr.HTML]:
+def _ask_tab(rag: Rag, page: gr.Blocks, turns: gr.State, line: gr.HTML) -> tuple[gr.HTML, gr.HTML]:
     with gr.Row(elem_id="columns"):
         with gr.Column(elem_id="talk"):
             conversation, pending = _html(elem_id="conversation"), _html(elem_id="pending")
@@ -90,6 +90,7 @@ def _ask_tab(rag: Rag, turns: gr.State, line: gr.HTML) -> tuple[gr.HTML, gr.HTML
                     stop = gr.Button("Stop", variant="secondary", elem_id="stop")
                 with gr.Row(elem_id="options"):
                     choice = _html(elem_id="choice")
+                    health = _html(elem_id="health")
                     _html(_TALK_TOOLS, elem_id="talk-tools")
         with gr.Column(elem_id="sources"):
             evidence = _html(evidence_html(()), elem_id="evidence")
@@ -110,6 +111,8 @@ def _ask_tab(rag: Rag, turns: gr.State, line: gr.HTML) -> tuple[gr.HTML, gr.HTML
     _wire("restore", partial(restore, rag), [line, *talk], cancels=asking, queue=False)
     _wire("search", partial(search_for, rag), [line, evidence, turns], inputs=[turns], concurrency_id=ENGINE)
     _wire("feedback", partial(take_feedback, rag), [line, turns], inputs=[turns], queue=False)
+    if rag.settings.writes:
+        page.load(lambda: health_html(rag.check_model()), None, health, **_QUIET)
     return conversation, choice
 
 
