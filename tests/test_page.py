@@ -29,9 +29,13 @@ from rag import Rag, Settings
 from rag.encode import SentenceEncoder, Vectors
 from rag.errors import IndexMissing, PortInUse
 from rag.records import ask_record, search_record
-from rag.web.page import converse, opening
+from rag.web.page import converse, documents, opening
 from rag.web.server import serve
 
+TWO_IN_ONE = (
+    "Who won the early presidential election with over 81% of the vote, and which countries did he name in his inaugural "
+    "speech?"
+)
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 CHESS = "Who won the chess tournament of Zorblatt?"
 WINNER = f"Mira Quillon won the chess tournament of Zorblatt, {SCRIPT} as [1](javascript:alert(1)) ${{alert(1)}} says."
@@ -115,6 +119,22 @@ def test_a_marker_opens_the_document_at_its_quote(url: str, open_page: OpenPage)
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(marker).to_be_focused()
+
+
+def test_the_quotes_of_a_document_are_stepped_through(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    ask(page, TWO_IN_ONE)
+    dialog = open_from(page.locator("#turn-1-marker-2"))
+    quotes = [str(card.text_content()) for card in page.locator(".card mark").all()]
+    expect(dialog.locator("mark.chosen")).to_have_text(quotes[1])
+    expect(dialog.locator("mark.quote:not(.chosen)").first).to_be_attached()  # the other is lit more faintly
+    expect(dialog.locator("output")).to_have_text("2 of 2")
+    dialog.get_by_role("button", name="Next").click()
+    expect(dialog.locator("output")).to_have_text("1 of 2")
+    assert "".join(dialog.locator("mark.chosen").all_text_contents()) == quotes[0]
+    expect(dialog.locator("mark.chosen").first).to_be_in_viewport()
+    dialog.get_by_role("button", name="Previous").click()
+    expect(dialog.locator("mark.chosen")).to_have_text(quotes[1])
 
 
 def test_a_card_opens_the_document_and_close_gives_the_focus_back(url: str, open_page: OpenPage) -> None:
@@ -245,6 +265,14 @@ def test_without_an_index_the_page_says_what_to_run(open_rag: Callable[..., Rag]
     assert "run rag ingest" in talk
     with pytest.raises(IndexMissing, match=turns[0].problem.split("/")[-1]):
         rag.ask(ELECTION)
+
+
+def test_an_index_of_other_settings_is_a_line_everywhere(open_rag: Callable[..., Rag], tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The sky is blue today. The grass is green.\n", encoding="utf-8")
+    open_rag().ingest([tmp_path / "a.txt"])
+    conversation, _, shelf = documents(open_rag(max_passage_tokens=64), ())
+    assert "RAG_MAX_PASSAGE_TOKENS=200" in conversation
+    assert "RAG_MAX_PASSAGE_TOKENS=200" in shelf
 
 
 def test_an_unforeseen_error_is_one_line_without_its_content(

@@ -256,6 +256,11 @@ def own_page(tmp_path: Path, encoder: SentenceEncoder, open_page: OpenPage) -> I
         yield open_page(address)
 
 
+def add_files(page: Page, *files: Path) -> None:
+    page.get_by_role("tab", name="Library").click()
+    page.locator("#library input[type=file]").set_input_files(files)
+
+
 def test_documents_are_added_asked_replaced_read_again_and_deleted(own_page: Page, tmp_path: Path) -> None:
     page, index = own_page, tmp_path / "index"
     chess, packed = tmp_path / "chess.md", tmp_path / "packed.zip"
@@ -263,9 +268,9 @@ def test_documents_are_added_asked_replaced_read_again_and_deleted(own_page: Pag
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.txt", FACT)
 
-    page.get_by_role("tab", name="Library").click()
-    expect(page.locator(".library tbody tr")).to_have_count(1)
-    page.locator("#library input[type=file]").set_input_files([chess, packed])
+    page.get_by_label("until").evaluate("box => box.closest('details').open = true")
+    page.get_by_label("until").fill("2999-01-01")
+    add_files(page, chess, packed)
     uploads = page.locator(".uploads li")
     expect(uploads).to_have_text(
         ["chess.md added, 2 passages", "packed.zip packed.zip: this kind of file is not read; known are .md, .txt"]
@@ -280,11 +285,13 @@ def test_documents_are_added_asked_replaced_read_again_and_deleted(own_page: Pag
     page.keyboard.press("Escape")
 
     page.get_by_role("tab", name="Ask").click()
+    expect(page.locator(".choice summary")).to_have_text("until 2999-01-01")  # as it was chosen before
+    page.locator(".choice button").evaluate("button => button.click()")
+    expect(page.locator(".choice summary")).to_have_text("All documents")
     expect(ask(page, WINNER).locator(".statement")).to_have_text(FACT.strip())
 
     chess.write_text(f"# The tournament\n\n{FACT.replace('Mira Quillon', 'Odo Brandt')}", encoding="utf-8")
-    page.get_by_role("tab", name="Library").click()
-    page.locator("#library input[type=file]").set_input_files([chess])
+    add_files(page, chess)
     expect(uploads).to_have_text(["chess.md replaced the document of this name, 1 passage"])
     page.get_by_role("tab", name="Ask").click()
     page.locator("#turn-1-marker-1").click()
@@ -321,7 +328,7 @@ def test_without_documents_the_page_leads_to_the_library(tmp_path: Path, open_pa
         page.get_by_role("tab", name="Library").click()
         expect(page.locator(".library")).to_contain_text("No documents yet")
         (tmp_path / "chess.txt").write_text(FACT, encoding="utf-8")
-        page.locator("#library input[type=file]").set_input_files([tmp_path / "chess.txt"])
+        add_files(page, tmp_path / "chess.txt")
         expect(page.locator(".uploads li")).to_have_text(["chess.txt added, 1 passage"])
         page.get_by_role("tab", name="Ask").click()
         expect(page.locator(".documents li")).to_have_count(1)

@@ -121,9 +121,8 @@ def _answer(claims: Sequence[Claim], number: int, mode: str) -> str:
         markers = "".join(_marker(c, number, is_first=c.marker not in seen) for c in claim.citations)
         seen.update(c.marker for c in claim.citations)
         said_by = _said_by(claim) if mode == "quotes" else ""
-        paragraphs.append(
-            f'<div class="claim"><p><span class="statement">{_statement(claim)}</span> {markers}</p>{said_by}</div>'
-        )
+        statement = f'<span class="statement">{_statement(claim)}</span>'
+        paragraphs.append(f'<div class="claim"><p>{statement}&nbsp;{markers}</p>{said_by}</div>')
     differ = mode == "quotes" and len({claim.citations[0].source for claim in claims}) > 1
     return f'<div class="answer{" beside" if differ else ""}">{"".join(paragraphs)}</div>'
 
@@ -136,10 +135,8 @@ def _statement(claim: Claim) -> str:
 
 def _said_by(claim: Claim) -> str:
     first, n_others = claim.citations[0], len({c.source for c in claim.citations}) - 1
-    others = f" <span>and {counted(n_others, 'other source')}</span>" if n_others else ""
-    by = about(first.publisher, first.date) if first.publisher else f'<span class="about">{shown(first.title)}, </span>'
-    undated = "" if first.publisher else about(None, first.date)
-    return f'<p class="said-by">{by}{undated}{others}</p>'
+    others = f" and {counted(n_others, 'other source')}" if n_others else ""
+    return f'<p class="said-by">{about(first.publisher or first.title, first.date)}{others}</p>'
 
 
 def _marker(citation: Citation, number: int, *, is_first: bool) -> str:

@@ -28,9 +28,20 @@
     type($(`#wire-${wire} textarea`), JSON.stringify({ ...message, n: ++n }));
   }
 
+  let choice = {};
   function choose(replaces = 0) {
-    const values = $("#choice form") ? Object.fromEntries(new FormData($("#choice form"))) : {};
-    type($("#chosen textarea"), JSON.stringify({ ...values, replaces }));
+    choice = $("#choice form") ? Object.fromEntries(new FormData($("#choice form"))) : {};
+    type($("#chosen textarea"), JSON.stringify({ ...choice, replaces }));
+  }
+
+  // The form comes anew when the documents have changed; what was chosen in it stays.
+  let form;
+  function keepChoice() {
+    if (!$("#choice form") || $("#choice form") === form || !$("#chosen textarea")) return;
+    form = $("#choice form");
+    for (const [name, value] of Object.entries(choice)) form.elements[name].value = value;
+    if (form.elements.source.selectedIndex < 0) form.elements.source.value = ""; // that document is gone
+    showChoice();
   }
 
   async function ask(question, replaces = 0) {
@@ -121,6 +132,7 @@
 
   const KEPT = "footnote.conversations"; // [{id, at, turns: [{record, scope, verdict}]}], the newest first
   const MAX_KEPT = 30;
+  const MAX_TURNS = 200; // of one conversation, as rag/web/restore.py takes them
   const MAX_CHARS = 2_000_000; // browsers give a page some 5,000,000
   const read = () => {
     try {
@@ -151,6 +163,7 @@
       verdict: turn.dataset.verdict || null,
     }));
     if (!turns.length) return;
+    turns.splice(0, turns.length - MAX_TURNS);
     const id = sessionStorage.getItem("footnote.current") ?? crypto.getRandomValues(new Uint32Array(2)).join("");
     sessionStorage.setItem("footnote.current", id);
     const kept = read();
@@ -372,6 +385,7 @@
 
   let earlier;
   function look() {
+    keepChoice();
     begin();
     openReader();
     showNewest();

@@ -133,7 +133,7 @@ def _library_tab(rag: Rag, turns: gr.State, line: gr.HTML, conversation: gr.HTML
 
 
 def _html(value: str = "", *, elem_id: str | None = None) -> gr.HTML:
-    # Gradio's own style would set it as Markdown; its script would need a policy that allows eval.
+    # Gradio's own style would set it as Markdown, and nothing here needs its own script.
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
@@ -248,16 +248,18 @@ def _talk(turns: Turns) -> Shown:
 
 def documents(rag: Rag, turns: Turns) -> Shown:
     """Return (conversation, choice, shelf) as the documents of now make them; a conversation under way stays."""
-    listed = library.listing(rag)
-    own = [document.doc_id for document in listed if library.is_uploaded(rag, document)]
-    shelf = library_html(listed, uploaded=own, unread=library.unread(rag))
+    try:
+        listed = library.listing(rag)
+        own = [document.doc_id for document in listed if library.is_uploaded(rag, document)]
+        shelf = library_html(listed, uploaded=own, unread=library.unread(rag))
+    except RagError as error:
+        listed, shelf = [], problem(str(error))
     return gr.skip() if turns else opening(rag), choice_html(listed, writes=rag.settings.writes), shelf
 
 
 def take_in(rag: Rag, files: list[str]) -> Iterator[str]:
     """Take uploaded files in, and yield how far they are."""
-    with_problem = _lines(lambda: map(uploads_html, library.add(rag, [Path(file) for file in files])))
-    yield from with_problem
+    yield from _lines(lambda: map(uploads_html, library.add(rag, [Path(file) for file in files])))
 
 
 def read_again(rag: Rag) -> Iterator[str]:

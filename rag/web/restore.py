@@ -16,7 +16,7 @@ from rag.index import Reading
 from rag.types import Abstention, Answer, Citation, Claim, Fault, Hit, Mode, Passage, Removed, Result, Span, Trace
 from rag.web.turn import Turn, Turns, Verdict
 
-MAX_TURNS = 200  # of one conversation; the page keeps fewer
+MAX_TURNS = 200  # of one conversation; page.js keeps no more
 
 
 class _Kept(BaseModel):
