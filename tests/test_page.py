@@ -32,10 +32,7 @@ from rag.records import ask_record, search_record
 from rag.web.page import converse, documents, opening
 from rag.web.server import serve
 
-TWO_IN_ONE = (
-    "Who won the early presidential election with over 81% of the vote, and which countries did he name in his inaugural "
-    "speech?"
-)
+TWO_IN_ONE = f"{ELECTION[:-1]}, and which countries did he name in his inaugural speech?"
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 CHESS = "Who won the chess tournament of Zorblatt?"
 WINNER = f"Mira Quillon won the chess tournament of Zorblatt, {SCRIPT} as [1](javascript:alert(1)) ${{alert(1)}} says."
