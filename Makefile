@@ -12,10 +12,10 @@ DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint eval bench clean chromium
+.PHONY: help run test lint eval bench screenshots clean chromium
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "  PYTHON=python3.12 chooses the interpreter that .venv is made with (3.11 or newer)"
 
 run: $(RUN_STAMP) ## install, read seeds/ into the index, open the page
@@ -39,6 +39,9 @@ eval: $(DEV_STAMP) ## evaluate against the baseline, with ablations; SCIFACT=fol
 
 bench: $(DEV_STAMP) ## measure the pipeline on this machine
 	$(BIN)/python -m evals.bench_pipeline
+
+screenshots: $(DEV_STAMP) chromium ## take the pictures of the page in docs/ again
+	$(BIN)/python docs/screenshots.py
 
 clean: ## remove .venv, caches and build output; the index in .footnote stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

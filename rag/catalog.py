@@ -56,6 +56,24 @@ class Entry:
     excluded: tuple[Exclusion, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list of documents shows of one; a library of thousands is listed without reading a single text.
+
+    root: folder it was ingested from. added_at: when this text was ingested, UTC. n_excluded: lines left out.
+    """
+
+    doc_id: str
+    root: str
+    source: str
+    title: str
+    publisher: str | None
+    date: dt.date | None
+    added_at: dt.datetime
+    n_passages: int
+    n_excluded: int
+
+
 @contextmanager
 def translated(folder: Path) -> Iterator[None]:
     """Turn SQLite's errors into the index's own."""
@@ -173,6 +191,10 @@ class Catalog:
         """Yield all documents by source, one text in memory at a time."""
         yield from map(_entry, self._db.execute(f"SELECT {_ENTRY} FROM documents ORDER BY source"))
 
+    def listed(self) -> Iterator[Listed]:
+        """Yield all documents by source, without their texts."""
+        yield from map(_listed, self._db.execute(f"SELECT {_LISTED} FROM documents ORDER BY source"))
+
     def entry_by_source(self, source: str) -> Entry | None:
         """Return the document of that name."""
         row = self._db.execute(f"SELECT {_ENTRY} FROM documents WHERE source = ?", (source,)).fetchone()
@@ -188,12 +210,16 @@ class Catalog:
         rows = self._db.execute("SELECT source, doc_id, root FROM documents ORDER BY source")
         return {source: (doc_id, root) for source, doc_id, root in rows}
 
-    def document(self, doc_id: str) -> Document:
-        """Return one document with its text; raises KeyError for an unknown id."""
+    def entry(self, doc_id: str) -> Entry:
+        """Return one document and what is known of it; raises KeyError for an unknown id."""
         row = self._db.execute(f"SELECT {_ENTRY} FROM documents WHERE doc_id = ?", (doc_id,)).fetchone()
         if row is None:
             raise KeyError(doc_id)
-        return _entry(row).document
+        return _entry(row)
+
+    def document(self, doc_id: str) -> Document:
+        """Return one document with its text; raises KeyError for an unknown id."""
+        return self.entry(doc_id).document
 
     def segment_of(self) -> dict[str, int]:
         """Return doc_id -> segment: a vector counts only if its document is alive and lives in that segment."""
@@ -306,6 +332,7 @@ _ENTRY = (
     "doc_id, root, source, title, publisher, author, date, language, inferred, sha256, recipe, segment, added_at,"
     " n_passages, n_sentences, excluded, text"
 )
+_LISTED = "doc_id, root, source, title, publisher, date, added_at, n_passages, json_array_length(excluded)"
 _PASSAGE = (
     "SELECT passage_id, p.doc_id, first, last, heading, sentences, p.text, source"
     " FROM passages p JOIN documents d ON d.doc_id = p.doc_id"
@@ -334,6 +361,21 @@ def _entry(row: tuple) -> Entry:  # type: ignore[type-arg]  # sqlite3 gives rows
         n_passages=row[13],
         n_sentences=row[14],
         excluded=tuple(Exclusion(Span(start, end), rule, reason) for start, end, rule, reason in json.loads(row[15])),
+    )
+
+
+def _listed(row: tuple) -> Listed:  # type: ignore[type-arg]
+    doc_id, root, source, title, publisher, date, added_at, n_passages, n_excluded = row
+    return Listed(
+        doc_id=doc_id,
+        root=root,
+        source=source,
+        title=title,
+        publisher=publisher,
+        date=dt.date.fromisoformat(date) if date else None,
+        added_at=dt.datetime.fromisoformat(added_at),
+        n_passages=n_passages,
+        n_excluded=n_excluded,
     )
 
 

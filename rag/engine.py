@@ -5,7 +5,7 @@ needed.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from pathlib import Path
 from rag.answer import Read, cite_all, select
 from rag.asking import Asking, no_evidence, nothing_found
 from rag.bm25 import Query
-from rag.catalog import Entry
+from rag.catalog import Entry, Listed
 from rag.condense import condense
 from rag.config import Settings
 from rag.encode import Encoder, SentenceEncoder
@@ -134,6 +134,26 @@ class Rag:
         """Return the documents of the index, by source."""
         with self.index.read() as reading:
             return list(reading.catalog.entries())
+
+    def listing(self) -> list[Listed]:
+        """Return what a list shows of the documents, by source, without reading their texts."""
+        with self.index.read() as reading:
+            return list(reading.catalog.listed())
+
+    def entry(self, doc_id: str) -> Entry:
+        """Return one document with what was left out of it; raises KeyError for an id that the index does not have."""
+        with self.index.read() as reading:
+            return reading.catalog.entry(doc_id)
+
+    def remove(self, doc_ids: Iterable[str]) -> None:
+        """Take documents out of the index, all or none; their files stay. Raises KeyError for an id it does not have.
+
+        As for ``ingest``, what is wrong with the index as a whole is raised.
+        """
+        with self.index.write() as draft:
+            for doc_id in doc_ids:
+                draft.remove(draft.catalog.entry(doc_id).document.id)
+            draft.commit()
 
     def document(self, doc_id: str) -> Document:
         """Return one document with its text; raises KeyError for an id that the index does not have."""

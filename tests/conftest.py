@@ -16,6 +16,7 @@ from rag.encode import SentenceEncoder, Vectors
 from rag.words import words
 
 if TYPE_CHECKING:
+    from browsing import OpenPage
     from playwright.sync_api import Browser
 
 CHROMIUM_FLAGS = (
@@ -97,6 +98,24 @@ def open_rag(tmp_path: Path) -> Iterator[Callable[..., Rag]]:
     yield open_
     for rag in opened:
         rag.close()
+
+
+@pytest.fixture(scope="session")
+def url(seeds_index: Path) -> Iterator[str]:
+    """A page over the seeds, served once; not to be uploaded to."""
+    from browsing import served
+
+    with served(seeds_index) as address:
+        yield address
+
+
+@pytest.fixture
+def open_page(browser: "Browser") -> Iterator["OpenPage"]:
+    """Open pages in a browser that watches them."""
+    from browsing import reading
+
+    with reading(browser) as open_:
+        yield open_
 
 
 @pytest.fixture(scope="session")

@@ -112,6 +112,34 @@ def test_documents_are_removed_only_when_asked(open_rag: Open, tmp_path: Path):
     assert all("Beta" not in h.passage.text for h in rag.search("Beta May"))
 
 
+def test_documents_are_removed_by_id_all_or_none(open_rag: Open, tmp_path: Path):
+    docs = write(tmp_path / "docs", one="Alpha signed the treaty.", two="Beta spoke in May.", three="Gamma left.")
+    rag = open_rag()
+    rag.ingest([docs])
+    ids = {listed.source: listed.doc_id for listed in rag.listing()}
+    with pytest.raises(KeyError):
+        rag.remove([ids["one.txt"], "0" * 16])
+    assert len(rag.listing()) == 3
+    rag.remove([ids["one.txt"], ids["two.txt"]])
+    assert [listed.source for listed in rag.listing()] == ["three.txt"]
+    assert {hit.passage.source for hit in rag.search("treaty")} == {"three.txt"}
+    assert (docs / "one.txt").exists()
+
+
+def test_a_listing_says_of_each_document_what_its_entry_does(open_rag: Open, tmp_path: Path):
+    docs = write(tmp_path / "docs", one="Alpha signed the treaty.\n\nAdvertisement\n", two="Beta spoke in May.")
+    rag = open_rag()
+    rag.ingest([docs])
+    for listed, entry in zip(rag.listing(), rag.documents(), strict=True):
+        document = entry.document
+        assert (listed.doc_id, listed.root, listed.source) == (document.id, entry.root, document.source)
+        assert (listed.title, listed.publisher, listed.date) == (document.title, document.publisher, document.date)
+        assert (listed.added_at, listed.n_passages) == (entry.added_at, entry.n_passages)
+        assert listed.n_excluded == len(entry.excluded)
+        assert rag.entry(listed.doc_id) == entry
+    assert [listed.n_excluded for listed in rag.listing()] == [1, 0]
+
+
 def test_the_order_of_ingesting_does_not_matter(open_rag: Open, tmp_path: Path):
     docs = write(tmp_path / "docs", a="Alpha signed the treaty.", b="Beta spoke of Alpha.", c="Gamma met Beta in May.")
     together, apart = open_rag(index_dir=tmp_path / "1"), open_rag(index_dir=tmp_path / "2")

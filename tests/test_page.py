@@ -1,85 +1,41 @@
 """The page as its users meet it: served by the command, over real indexes, in a real browser."""
 
-import contextlib
-import os
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
+from browsing import (
+    APP,
+    ELECTION,
+    OFF_TOPIC,
+    SEVERAL,
+    OpenPage,
+    ask,
+    environment,
+    question_box,
+    served,
+)
 from conftest import SEEDS, HashingEncoder
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Locator, expect
 
-from rag import Answer, Rag, Settings
+from rag import Rag, Settings
 from rag.encode import SentenceEncoder, Vectors
 from rag.errors import IndexMissing, PortInUse
 from rag.records import ask_record, search_record
-from rag.web.page import converse, opening
+from rag.web.page import converse, documents, opening
 from rag.web.server import serve
 
-APP = Path(__file__).parents[1] / "app.py"
-WAIT_MS = 60_000  # the first question of a server loads the model
-
-ELECTION = "Who won the early presidential election with over 81% of the vote?"
-OFF_TOPIC = "What is the boiling point of tungsten?"
-
+TWO_IN_ONE = f"{ELECTION[:-1]}, and which countries did he name in his inaugural speech?"
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 CHESS = "Who won the chess tournament of Zorblatt?"
 WINNER = f"Mira Quillon won the chess tournament of Zorblatt, {SCRIPT} as [1](javascript:alert(1)) ${{alert(1)}} says."
-
-
-# -- a server, a browser -----------------------------------------------------------------------------------------------
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("RAG_", "FOOTNOTE_"))}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _served(index: Path, *options: str, on_stderr: str = "") -> Iterator[str]:
-    """Run ``python app.py``; it says its address, and nothing else until and when it is interrupted."""
-    port = _free_port()
-    with subprocess.Popen(
-        [sys.executable, str(APP), "--index", str(index), "--port", str(port), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=_environment(),
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - before any thread of its own
-    ) as server:
-        try:
-            assert server.stdout
-            line = server.stdout.readline()
-            host = "localhost" if options else "127.0.0.1"
-            assert line == f"Footnote: http://{host}:{port}\n", line or server.communicate()[1]
-            yield line.split()[1]
-        finally:
-            server.send_signal(signal.SIGINT)
-            try:
-                out, err = server.communicate(timeout=30)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                raise
-    assert (server.returncode, out, err) == (0, "", on_stderr)
-
-
-@pytest.fixture(scope="module")
-def url(seeds_index: Path) -> Iterator[str]:
-    with _served(seeds_index) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
@@ -93,109 +49,36 @@ def hostile_url(tmp_path_factory: pytest.TempPathFactory, encoder: SentenceEncod
     rag = Rag(Settings(index_dir=folder / "index"), encoder=encoder)
     assert not rag.ingest([folder]).failed
     rag.close()
-    with _served(folder / "index") as address:
+    with served(folder / "index") as address:
         yield address
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages that must neither ask another machine for anything, nor complain, nor run what a document brings."""
-    with contextlib.ExitStack() as closing:
-        requested: list[str] = []
-        complaints: list[str] = []
-
-        def open_(address: str, *, width: int = 1280) -> Page:
-            context = browser.new_context(viewport={"width": width, "height": 900})
-            closing.callback(context.close)
-            page = context.new_page()
-            page.set_default_timeout(WAIT_MS)
-            page.on("request", lambda request: requested.append(request.url))
-            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-            page.goto(address)
-            expect(page.locator(".opening")).to_be_visible(timeout=WAIT_MS)
-            return page
-
-        yield open_
-    assert requested
-    assert not [u for u in requested if not u.startswith(("http://127.0.0.1:", "data:", "blob:http://127.0.0.1:"))]
-    assert not complaints
+def seed_text(source: str) -> str:
+    return (SEEDS / source).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
 
 
-def ask(page: Page, question: str) -> Any:
-    """Type a question, press Enter, wait for the reply; return its turn."""
-    n = page.locator(".turn").count() + 1
-    box = page.get_by_role("textbox", name="Question", exact=True)
-    box.fill(question)
-    box.press("Enter")
-    turn = page.locator(f"#turn-{n}")
-    expect(turn).to_have_attribute("aria-busy", "false", timeout=WAIT_MS)
-    return turn
+# -- answers and their evidence ----------------------------------------------------------------------------------------
 
 
-# -- in the browser ----------------------------------------------------------------------------------------------------
-
-
-def test_an_answer_is_shown_with_the_exact_characters_of_its_source(url: str, open_page: Callable[..., Page]) -> None:
+def test_an_answer_is_shown_with_the_exact_characters_of_its_source(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
     turn = ask(page, ELECTION)
     expect(turn.locator(".answer")).to_contain_text("81%")
-    expect(page.get_by_role("textbox", name="Question", exact=True)).to_have_value("")
+    expect(question_box(page)).to_have_value("")
     cards = page.locator(".card")
-    assert cards.count() == turn.locator("a.marker").count() >= 1
+    assert cards.count() == turn.locator("button.marker").count() >= 1
     for card in cards.all():
         source = str(card.locator(".place code").text_content())
         start, end = str(card.locator(".place").text_content()).split(" characters ")[1].split("–")
-        text = (SEEDS / source).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = seed_text(source)
         assert card.locator("mark").text_content() == text[int(start) : int(end)]
         assert str(card.locator("blockquote").text_content()) in text
+    expect(cards.first.locator("h3")).not_to_be_empty()
+    expect(cards.first.locator(".about")).to_contain_text("2022")
 
 
-def test_a_refusal_looks_different_and_lists_the_nearest_passages(url: str, open_page: Callable[..., Page]) -> None:
+def test_a_marker_lights_its_card_and_the_card_leads_back(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
-    turn = ask(page, OFF_TOPIC)
-    expect(turn.locator(".abstention .reason")).to_contain_text("passages")
-    expect(turn.locator(".answer")).to_have_count(0)
-    expect(page.locator(".card mark")).to_have_count(0)
-    expect(page.locator(".nearest")).to_have_count(5)
-    nearest = page.locator(".nearest").first
-    expect(nearest.locator("blockquote")).to_be_hidden()
-    nearest.locator("summary").click()
-    expect(nearest.locator("blockquote")).to_be_visible()
-
-
-def test_stages_are_shown_while_the_answer_is_in_the_making(url: str, open_page: Callable[..., Page]) -> None:
-    page = open_page(url)
-    page.evaluate("""() => {
-        window.seen = [];
-        new MutationObserver(() => window.seen.push(
-            ...[...document.querySelectorAll("#conversation .stages li")].map((stage) => stage.textContent)
-        )).observe(document.body, { childList: true, subtree: true, characterData: true });
-    }""")
-    turn = ask(page, ELECTION)
-    seen = set(page.evaluate("window.seen"))
-    assert "searching 5 documents…" in seen
-    assert any(stage.startswith("reading ") for stage in seen)
-    expect(turn.locator(".stages")).to_have_count(0)
-
-
-def test_a_follow_up_shows_the_question_it_was_asked_as(url: str, open_page: Callable[..., Page], seeds: Rag) -> None:
-    page = open_page(url)
-    ask(page, ELECTION)
-    turn = ask(page, "And where?")
-    before = seeds.ask(ELECTION)
-    assert isinstance(before, Answer)
-    after = seeds.ask("And where?", history=[(ELECTION, before.text)])
-    assert after.standalone_question != after.question
-    expect(turn.locator(".asked-as q")).to_have_text(after.standalone_question)
-    expect(page.locator("#turn-1 .asked-as")).to_have_count(0)
-
-
-def test_a_marker_lights_its_card_and_leads_there_and_back_by_keyboard(
-    url: str, open_page: Callable[..., Page]
-) -> None:
-    page = open_page(url, width=360)
     ask(page, ELECTION)
     marker, card = page.locator("#turn-1-marker-1"), page.locator("#turn-1-note-1")
     marker.hover()
@@ -204,105 +87,189 @@ def test_a_marker_lights_its_card_and_leads_there_and_back_by_keyboard(
     expect(card).to_have_class("card")
     marker.focus()
     expect(card).to_have_class("card lit")
-    page.keyboard.press("Enter")
-    expect(card).to_be_focused()
-    expect(card).to_be_in_viewport()
-    page.keyboard.press("Tab")
+    card.locator("a.number").focus()
     page.keyboard.press("Enter")
     expect(marker).to_be_focused()
 
 
-def test_a_marker_of_an_earlier_answer_unfolds_its_evidence(url: str, open_page: Callable[..., Page]) -> None:
+def open_from(opener: Locator) -> Locator:
+    opener.click()
+    dialog = opener.page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    return dialog
+
+
+def test_a_marker_opens_the_document_at_its_quote(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    ask(page, ELECTION)
+    marker, card = page.locator("#turn-1-marker-1"), page.locator("#turn-1-note-1")
+    dialog = open_from(marker)
+    expect(dialog.get_by_role("heading")).to_have_text(str(card.locator("h3").text_content()))
+    expect(dialog.get_by_role("heading")).to_be_focused()
+    chosen = dialog.locator("mark.chosen")
+    expect(chosen.first).to_be_in_viewport()
+    assert "".join(chosen.all_text_contents()) == card.locator("mark").text_content()
+    assert dialog.locator("mark strong").count() == card.locator("mark strong").count()
+    source = str(card.locator(".place code").text_content())
+    lines = [line for line in seed_text(source).split("\n") if line.strip()]
+    assert dialog.locator(".text p").all_text_contents() == lines
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(marker).to_be_focused()
+
+
+def test_the_quotes_of_a_document_are_stepped_through(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    ask(page, TWO_IN_ONE)
+    dialog = open_from(page.locator("#turn-1-marker-2"))
+    quotes = [str(card.text_content()) for card in page.locator(".card mark").all()]
+    expect(dialog.locator("mark.chosen")).to_have_text(quotes[1])
+    expect(dialog.locator("mark.quote:not(.chosen)").first).to_be_attached()  # the other is lit more faintly
+    expect(dialog.locator("output")).to_have_text("2 of 2")
+    dialog.get_by_role("button", name="Next").click()
+    expect(dialog.locator("output")).to_have_text("1 of 2")
+    assert "".join(dialog.locator("mark.chosen").all_text_contents()) == quotes[0]
+    expect(dialog.locator("mark.chosen").first).to_be_in_viewport()
+    dialog.get_by_role("button", name="Previous").click()
+    expect(dialog.locator("mark.chosen")).to_have_text(quotes[1])
+
+
+def test_a_card_opens_the_document_and_close_gives_the_focus_back(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    ask(page, ELECTION)
+    opener = page.locator("#turn-1-note-1 button")
+    dialog = open_from(opener)
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+    expect(opener).to_be_focused()
+    expect(open_from(opener).locator("mark.chosen").first).to_be_in_viewport()  # and again
+
+
+def test_lines_that_were_left_out_are_dimmed_and_say_why(url: str, open_page: OpenPage, seeds: Rag) -> None:
+    page = open_page(url)
+    document = next(entry for entry in seeds.documents() if entry.excluded)
+    dialog = open_from(page.get_by_role("button", name=document.document.title))
+    dimmed = dialog.locator(".excluded")
+    assert dimmed.all_text_contents() == [x.span.cut(document.document.text) for x in document.excluded]
+    assert document.excluded[0].rule in str(dimmed.first.get_attribute("title"))
+    dialog.locator("summary").click()
+    expect(dialog.locator(".left-out li").first).to_contain_text(document.excluded[0].reason)
+
+
+def test_sources_stand_side_by_side_with_publisher_and_date(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    turn = ask(page, SEVERAL)
+    expect(turn.locator(".answer.beside")).to_be_visible()
+    first, second = (claim.bounding_box() for claim in turn.locator(".claim").all())
+    assert first
+    assert second
+    assert first["x"] + first["width"] <= second["x"]
+    assert first["y"] == second["y"]
+    expect(turn.locator(".said-by").last).to_have_text("Times Tengri, 29 December 2025")
+
+
+def test_a_marker_of_an_earlier_answer_is_still_at_work(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
     ask(page, ELECTION)
     ask(page, OFF_TOPIC)
-    card = page.locator("#turn-1-note-1")
-    expect(card).to_be_hidden()
-    page.locator("#turn-1-marker-1").click()
-    expect(card).to_be_visible()
-    expect(card).to_be_focused()
+    expect(page.locator("#turn-1-note-1")).to_be_hidden()
+    expect(open_from(page.locator("#turn-1-marker-1")).locator("mark.chosen").first).to_be_in_viewport()
 
 
-def test_clear_begins_a_new_conversation(url: str, open_page: Callable[..., Page]) -> None:
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_looks_different_and_lists_the_nearest_passages(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
-    ask(page, ELECTION)
-    page.get_by_role("button", name="Clear").click()
-    expect(page.locator(".opening")).to_be_visible()
-    expect(page.locator(".card")).to_have_count(0)
-    turn = ask(page, "And where?")
-    expect(turn).to_have_id("turn-1")
-    expect(turn.locator(".asked-as")).to_have_count(0)
+    turn = ask(page, OFF_TOPIC)
+    expect(turn.locator(".abstention")).to_contain_text("The documents do not answer this.")
+    expect(turn.locator(".abstention .reason")).to_contain_text("passages")
+    expect(turn.locator(".answer")).to_have_count(0)
+    expect(page.locator(".card mark")).to_have_count(0)
+    expect(page.locator(".nearest.card")).to_have_count(5)
+    nearest = page.locator(".nearest.card").first
+    expect(nearest.locator("blockquote")).to_be_hidden()
+    nearest.locator("summary").click()
+    expect(nearest.locator("blockquote")).to_be_visible()
+    passage = str(nearest.locator("blockquote").text_content())
+    dialog = open_from(nearest.get_by_role("button", name="Open the document of this passage"))
+    marked = "".join(dialog.locator("mark").all_text_contents())
+    assert marked == passage.replace("\n", "")
 
 
-def test_shift_and_enter_write_another_line(url: str, open_page: Callable[..., Page]) -> None:
+def test_a_refused_question_can_be_searched_for(url: str, open_page: OpenPage, seeds: Rag) -> None:
     page = open_page(url)
-    box = page.get_by_role("textbox", name="Question", exact=True)
-    box.fill("One")
-    box.press("Shift+Enter")
-    box.press_sequentially("two")
-    expect(box).to_have_value("One\ntwo")
-    expect(page.locator(".turn")).to_have_count(0)
+    turn = ask(page, OFF_TOPIC)
+    turn.get_by_role("button", name="Search the documents for it").click()
+    found = page.locator("#turn-1-evidence")
+    expect(found).to_contain_text("Found by searching: 10 passages")
+    expect(found).to_be_focused()
+    hits = seeds.search(OFF_TOPIC)
+    assert found.locator("blockquote").all_text_contents() == [hit.passage.text for hit in hits]
 
 
-@pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_is_wider_than_the_window(url: str, open_page: Callable[..., Page], width: int) -> None:
-    page = open_page(url, width=width)
-    ask(page, ELECTION)
-    ask(page, "w" * 300)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    talk, evidence = page.locator("#talk").bounding_box(), page.locator("#sources").bounding_box()
-    assert talk
-    assert evidence
-    assert (evidence["x"] > talk["x"]) == (width == 1440), "evidence is beside the conversation, or below it"
+# -- safety ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_hostile_document_runs_nothing(hostile_url: str, open_page: Callable[..., Page]) -> None:
+def test_a_hostile_document_runs_nothing(hostile_url: str, open_page: OpenPage) -> None:
     page = open_page(hostile_url)
     turn = ask(page, CHESS)
     expect(turn.locator(".statement")).to_have_text(WINNER)
     expect(page.locator(".card mark")).to_have_text(WINNER)
     expect(page.locator(".card h3")).to_have_text(f"{SCRIPT} Zorblatt")
+    dialog = open_from(turn.locator("button.marker"))
+    assert "".join(dialog.locator("mark.chosen").all_text_contents()) == WINNER
+    expect(dialog.get_by_role("heading")).to_have_text(f"{SCRIPT} Zorblatt")
+    assert not dialog.locator(":is(img, script, iframe, a)").count()
+    page.keyboard.press("Escape")
     turn = ask(page, "<svg onload='alert(1)'> What is the boiling point of tungsten?")
     expect(turn.locator(".abstention")).to_be_visible()
     expect(page.locator(".nearest code").first).to_contain_text("<img src=x")
-    assert page.locator("#columns :is(img, script, iframe, a:not([href^='#turn-']))").count() == 0
+    page.get_by_role("tab", name="Library").click()
+    expect(page.locator(".library code")).to_have_text("<img src=x onerror=document.title=1>.txt")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text(SCRIPT)
+    page.reload()
+    expect(page.locator("#turn-2")).to_be_visible()
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator(".earlier .link")).to_have_text(CHESS)
+    assert page.locator("#tabs :is(img, script, iframe, a:not([href^='#turn-']))").count() == 0
     assert page.title() == "Footnote"
-
-
-def test_an_example_question_is_asked_by_a_click(hostile_url: str, open_page: Callable[..., Page]) -> None:
-    page = open_page(hostile_url)
-    expect(page.locator(".example")).to_have_text([CHESS, SCRIPT])
-    page.get_by_role("button", name=CHESS).click()
-    expect(page.locator("#turn-1 .question")).to_have_text(CHESS)
-    expect(page.locator("#turn-1 .answer")).to_be_visible(timeout=WAIT_MS)
 
 
 # -- without a browser -------------------------------------------------------------------------------------------------
 
 
 def test_events_become_stages_then_claims_then_the_result(seeds: Rag) -> None:
-    shown = [(talk, turns) for _, talk, _, turns in converse(seeds, ELECTION, ())]
-    stages = [talk.count("<li>") for talk, _ in shown if "stages" in talk]
-    assert stages[:2] == [1, 1]  # that it was heard, then the first stage
-    assert stages == sorted(stages)
-    assert stages[-1] >= 3
-    assert all("claim" in talk for talk, _ in shown[len(stages) :])
-    assert all(turns == gr.skip() for _, turns in shown[:-1])
-    (turn,) = shown[-1][1]
+    shown = list(converse(seeds, ELECTION, "", ()))
+    *made, (_, _, talk, pending, _, turns) = shown
+    assert [len(growing[-1].stages) for *_, growing in made][:4] == [0, 1, 2, 3]
+    assert made[-1][-1][-1].claims
+    assert "claim" in made[-1][3]
+    assert (pending, "claim" in talk) == ("", True)
+    (turn,) = turns
     assert ask_record(turn.result)["claims"] == ask_record(seeds.ask(ELECTION))["claims"]
 
 
 def test_an_empty_question_changes_nothing(seeds: Rag) -> None:
-    assert list(converse(seeds, " \n", ())) == [(gr.skip(),) * 4]
+    assert list(converse(seeds, " \n", "", ())) == [(gr.skip(),) * 6]
 
 
 def test_without_an_index_the_page_says_what_to_run(open_rag: Callable[..., Rag]) -> None:
     rag = open_rag()
     assert "run rag ingest" in opening(rag)
-    *_, (_, talk, _, turns) = converse(rag, ELECTION, ())
+    *_, (_, _, talk, _, _, turns) = converse(rag, ELECTION, "", ())
     assert "run rag ingest" in talk
     with pytest.raises(IndexMissing, match=turns[0].problem.split("/")[-1]):
         rag.ask(ELECTION)
+
+
+def test_an_index_of_other_settings_is_a_line_everywhere(open_rag: Callable[..., Rag], tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The sky is blue today. The grass is green.\n", encoding="utf-8")
+    open_rag().ingest([tmp_path / "a.txt"])
+    conversation, _, shelf = documents(open_rag(max_passage_tokens=64), ())
+    assert "RAG_MAX_PASSAGE_TOKENS=200" in conversation
+    assert "RAG_MAX_PASSAGE_TOKENS=200" in shelf
 
 
 def test_an_unforeseen_error_is_one_line_without_its_content(
@@ -315,7 +282,7 @@ def test_an_unforeseen_error_is_one_line_without_its_content(
     (tmp_path / "a.txt").write_text("The sky is blue today. The grass is green.\n", encoding="utf-8")
     assert not open_rag().ingest([tmp_path / "a.txt"]).failed
     rag = open_rag(encoder=Failing())
-    *_, (_, talk, _, turns) = converse(rag, "Which colour has the sky?", ())
+    *_, (_, _, talk, _, _, turns) = converse(rag, "Which colour has the sky?", "", ())
     assert turns[0].problem in talk
     assert "secret" not in talk + caplog.text
     assert "RuntimeError" in caplog.text
@@ -398,7 +365,7 @@ def test_a_taken_port_is_one_line_that_names_it(tmp_path: Path) -> None:
             [sys.executable, APP, "--index", tmp_path, "--port", str(port)],
             capture_output=True,
             text=True,
-            env=_environment(),
+            env=environment(),
             timeout=120,
             check=False,
         )
@@ -410,7 +377,7 @@ def test_a_taken_port_is_one_line_that_names_it(tmp_path: Path) -> None:
 
 def test_an_address_that_others_can_reach_is_warned_of(tmp_path: Path) -> None:
     warning = "rag: 0.0.0.0 can be reached from other machines, and the page has no login\n"
-    with _served(tmp_path / "none", "--host", "0.0.0.0", on_stderr=warning):
+    with served(tmp_path / "none", "--host", "0.0.0.0", on_stderr=warning):
         pass
 
 

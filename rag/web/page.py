@@ -1,36 +1,80 @@
-"""The chat page: components, and what happens when a question is asked.
+"""The chat page: its components, and which function answers which of them.
 
-Everything it shows comes from ``Rag.stream`` and is put into HTML by ``rag.web.rendering``. This module knows Gradio
-and no part of the pipeline; ``rag.web.server`` serves it.
+What it shows is made by the views of this package, what it does by ``conversation``, ``library``, ``restore`` and
+``feedback``. This module knows Gradio and no part of the pipeline; ``rag.web.server`` serves it.
+
+The views are HTML with buttons of their own. A button names a handler in ``data-wire``; page.js writes the button's
+other attributes as JSON into the hidden text box of that handler, whose change event calls it.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from rag.engine import Rag, Stage
+from rag.engine import Rag
 from rag.errors import RagError
-from rag.types import Answer, Claim, History
+from rag.records import ask_record
+from rag.web import library
 from rag.web.api import ENGINE, UNEXPECTED, add_endpoints, report
+from rag.web.choice_view import choice_html, health_html
+from rag.web.conversation import asked, replies, searched, stopped
+from rag.web.conversation_view import conversation_html, opening_html, pending_html, unavailable_html
+from rag.web.document_view import Pointer, document_html, gone_html, pointed_at
+from rag.web.evidence_view import evidence_html
 from rag.web.examples import example_questions
-from rag.web.rendering import Turn, conversation_html, evidence_html, opening_html, unavailable_html
+from rag.web.feedback import Judgement, store
+from rag.web.library_view import library_html, uploads_html
+from rag.web.markup import anew, problem, said
+from rag.web.restore import restored
+from rag.web.turn import Turns, history_of
 
-Turns = tuple[Turn, ...]
+_LIBRARY = "library"  # the queue's name for all that writes the index: one at a time, beside the questions
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_GONE = "This document is not in the library any more: it was replaced or deleted since."
+_MASTHEAD = """
+<nav class="skips" aria-label="Skip"><a href="#question">Skip to the question</a>
+<a href="#evidence">Skip to the evidence</a></nav>
+<header class="masthead"><h1>Footnote</h1><p>Answers in the words of the documents</p>
+<button type="button" data-theme-switch>Theme: auto</button></header>
+"""
+_TALK_TOOLS = """
+<div class="talk-tools" role="group" aria-label="This conversation">
+<button type="button" data-wire="new">New conversation</button>
+<button type="button" data-export="md" aria-label="Export as Markdown"><span>Export </span>Markdown</button>
+<button type="button" data-export="json" aria-label="Export as JSON"><span>Export </span>JSON</button></div>
+"""
+Message = dict[str, Any]
+Shown = tuple[Any, ...]  # a value for each output; gr.skip() leaves it as it is
 
 
 def build(rag: Rag) -> gr.Blocks:
     """Return the page over this engine, not yet served."""
     page = gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True)
     with page:
-        turns = gr.State(())
-        _html("<header class='masthead'><h1>Footnote</h1><p>Answers in the words of the documents</p></header>")
-        with gr.Row(elem_id="columns"):
-            with gr.Column(elem_id="talk"):
-                conversation = _html(elem_id="conversation")
-                with gr.Row(elem_id="composer"):
+        turns, line = gr.State(()), _html(elem_id="said")
+        _html(_MASTHEAD)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Ask", elem_id="ask"):
+                conversation, choice = _ask_tab(rag, page, turns, line)
+            with gr.Tab("Library", elem_id="library", render_children=True):
+                shelf = _library_tab(rag, turns, line, conversation, choice)
+        _wire("open", partial(open_document, rag), [line, _html(elem_id="document")], inputs=[turns], queue=False)
+        page.load(partial(documents, rag), turns, [conversation, choice, shelf], queue=False, **_QUIET)
+        add_endpoints(rag)
+    return page
+
+
+def _ask_tab(rag: Rag, page: gr.Blocks, turns: gr.State, line: gr.HTML) -> tuple[gr.HTML, gr.HTML]:
+    with gr.Row(elem_id="columns"):
+        with gr.Column(elem_id="talk"):
+            conversation, pending = _html(elem_id="conversation"), _html(elem_id="pending")
+            with gr.Column(elem_id="composer"):
+                with gr.Row(elem_id="asking"):
                     question = gr.Textbox(
                         label="Question",
                         placeholder="Your question",
@@ -38,93 +82,202 @@ def build(rag: Rag) -> gr.Blocks:
                         container=False,
                         lines=1,  # with one line Enter sends, and Shift+Enter starts another
                         max_lines=8,
+                        max_length=rag.settings.max_question_chars,
                         autofocus=True,
                         elem_id="question",
                     )
                     send = gr.Button("Ask", variant="primary", elem_id="send")
-                    clear = gr.Button("Clear", variant="secondary", elem_id="clear")
-            with gr.Column(elem_id="sources"):
-                evidence = _html(evidence_html(()), elem_id="evidence")
+                    stop = gr.Button("Stop", variant="secondary", elem_id="stop")
+                with gr.Row(elem_id="options"):
+                    choice = _html(elem_id="choice")
+                    health = _html(elem_id="health")
+                    _html(_TALK_TOOLS, elem_id="talk-tools")
+        with gr.Column(elem_id="sources"):
+            evidence = _html(evidence_html(()), elem_id="evidence")
 
-        asking = gr.on(
-            [question.submit, send.click],
-            partial(converse, rag),
-            inputs=[question, turns],
-            outputs=[question, conversation, evidence, turns],
-            show_progress="hidden",
-            trigger_mode="once",  # while one is answered, a second stays in the box
-            concurrency_id=ENGINE,
-            api_visibility="private",
-        )
-        clear.click(
-            lambda: (opening(rag), evidence_html(()), ()),
-            outputs=[conversation, evidence, turns],
-            show_progress="hidden",
-            cancels=asking,
-            queue=False,
-            api_visibility="private",
-        )
-        page.load(
-            partial(opening, rag),
-            outputs=conversation,
-            show_progress="hidden",
-            queue=False,
-            api_visibility="private",
-        )
-        add_endpoints(rag)
-    return page
+    chosen = gr.Textbox(elem_id="chosen", label="chosen", visible="hidden")
+    talk = [conversation, pending, evidence, turns]
+    asking = gr.on(
+        [question.submit, send.click],
+        partial(converse, rag),
+        inputs=[question, chosen, turns],
+        outputs=[question, line, *talk],
+        trigger_mode="once",  # while one is answered, a second stays in the box
+        concurrency_id=ENGINE,
+        **_QUIET,
+    )
+    stop.click(stop_asking, turns, talk, cancels=asking, queue=False, **_QUIET)
+    _wire("new", partial(begin_anew, rag), [line, *talk], cancels=asking, queue=False)
+    _wire("restore", partial(restore, rag), [line, *talk], cancels=asking, queue=False)
+    _wire("search", partial(search_for, rag), [line, evidence, turns], inputs=[turns], concurrency_id=ENGINE)
+    _wire("feedback", partial(take_feedback, rag), [line, turns], inputs=[turns], queue=False)
+    if rag.settings.writes:
+        page.load(lambda: health_html(rag.check_model()), None, health, **_QUIET)
+    return conversation, choice
+
+
+def _library_tab(rag: Rag, turns: gr.State, line: gr.HTML, conversation: gr.HTML, choice: gr.HTML) -> gr.HTML:
+    with gr.Row(elem_id="library-tools"):
+        upload = gr.UploadButton("Add documents", file_count="multiple", variant="primary", elem_id="upload", size="md")
+        again = gr.Button("Read the files again", variant="secondary", elem_id="reread")
+    uploads, shelf = _html(elem_id="uploads"), _html(elem_id="shelf")
+    writing: dict[str, Any] = {"concurrency_id": _LIBRARY, "concurrency_limit": 1, **_QUIET}
+    listed = [conversation, choice, shelf]
+    for event in (
+        upload.upload(partial(take_in, rag), upload, uploads, **writing),
+        again.click(partial(read_again, rag), None, uploads, **writing),
+        _wire("delete", partial(delete, rag), [line], **writing),
+    ):
+        event.then(partial(documents, rag), turns, listed, queue=False, **_QUIET)
+    return shelf
 
 
 def _html(value: str = "", *, elem_id: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False)  # Gradio's would set it as Markdown
+    # Gradio's own style would set it as Markdown, and nothing here needs its own script.
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
+
+
+def _wire(
+    name: str, handler: Callable[..., Shown], outputs: Sequence[Any], *, inputs: Sequence[Any] = (), **event: Any
+) -> Any:
+    """Let the page's buttons of this name call a handler; the first output is a line for the reader.
+
+    handler: gets the button's attributes and the inputs, and returns a value for each output.
+    """
+
+    def answer(message: str, *values: Any) -> Shown:
+        try:
+            return handler(json.loads(message), *values)
+        except RagError as error:
+            line = str(error)
+        except Exception as error:  # noqa: BLE001 - a user's request ends here
+            report(error)
+            line = UNEXPECTED
+        return said(line), *[gr.skip()] * (len(outputs) - 1)
+
+    box = gr.Textbox(elem_id=f"wire-{name}", label=name, visible="hidden")
+    return box.change(answer, [box, *inputs], outputs, **{**_QUIET, **event})
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+def converse(rag: Rag, question: str, choice: str, turns: Turns) -> Iterator[Shown]:
+    """Ask, and yield (question box, line, conversation, pending, evidence, turns) at every event."""
+    if not question.strip():
+        yield (gr.skip(),) * 6
+        return
+    try:
+        asking = asked(question, choice, turns)
+    except RagError as error:
+        yield gr.skip(), said(str(error)), *(gr.skip(),) * 4  # the question stays in its box
+        return
+    before, number = asking.before, len(asking.before) + 1
+    talk = conversation_html(before)
+    box = ""  # emptied at once, and then left to the user, who may be typing the next question
+    for turn in replies(rag, asking):
+        now = (*before, turn)
+        if turn.is_pending:
+            yield box, gr.skip(), talk, pending_html(turn, number), gr.skip(), now
+        else:
+            yield gr.skip(), gr.skip(), conversation_html(now), "", evidence_html(now), now
+        box = talk = gr.skip()
+
+
+def stop_asking(turns: Turns) -> Shown:
+    """Return what stands there after a stop: the question, and that it was stopped."""
+    return _talk(stopped(turns))
+
+
+def begin_anew(rag: Rag, _: Message) -> Shown:
+    """Return the page's beginning."""
+    return gr.skip(), opening(rag), "", evidence_html(()), ()
+
+
+def restore(rag: Rag, message: Message) -> Shown:
+    """Return a conversation that the browser kept."""
+    return gr.skip(), *_talk(restored(rag, message))
+
+
+def search_for(rag: Rag, message: Message, turns: Turns) -> Shown:
+    """Return the evidence with what a search for a refused question finds."""
+    now = searched(rag, turns, int(message["turn"]))
+    return gr.skip(), evidence_html(now), now
+
+
+def take_feedback(rag: Rag, message: Message, turns: Turns) -> Shown:
+    """Store what a reader thinks of a turn."""
+    said_of = Judgement.model_validate(message)
+    before, turn, after = turns[: said_of.turn - 1], turns[said_of.turn - 1], turns[said_of.turn :]
+    assert turn.result  # only such turns have the buttons
+    store(
+        rag.settings.index_dir,
+        verdict=said_of.verdict,
+        comment=said_of.comment,
+        history=history_of(before),
+        record=ask_record(turn.result),
+    )
+    now = (*before, replace(turn, verdict=said_of.verdict), *after)
+    return said("Thank you. Your verdict is kept beside the index."), now
+
+
+def open_document(rag: Rag, message: Message, turns: Turns) -> Shown:
+    """Return a document, with the places that the reader asked for."""
+    try:
+        doc_id, places = pointed_at(Pointer.model_validate(message), turns)
+        return gr.skip(), anew(document_html(rag.entry(doc_id), places))
+    except LookupError:
+        return gr.skip(), anew(gone_html(_GONE))
 
 
 def opening(rag: Rag) -> str:
     """Return the page's beginning: what can be asked, or what to run so that something can."""
     try:
-        entries = rag.documents()
+        listed = rag.listing()
     except RagError as error:
         return unavailable_html(str(error))
-    return opening_html([entry.document for entry in entries], example_questions(entry.root for entry in entries))
+    return opening_html(listed, example_questions(document.root for document in listed))
 
 
-def converse(rag: Rag, question: str, before: Turns) -> Iterator[tuple[Any, ...]]:
-    """Ask, and yield (question box, conversation, evidence, turns) at every event; what stays as it is is skipped."""
-    if not question.strip():
-        yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
-        return
-    box: Any = ""  # emptied at once, and then left to the user, who may be typing the next question
-    for turn in _reply(rag, question.strip(), before):
-        turns = (*before, turn)
-        done = not turn.is_pending
-        yield (
-            box,
-            conversation_html(turns),
-            evidence_html(turns) if done else gr.skip(),
-            turns if done else gr.skip(),
-        )
-        box = gr.skip()
+def _talk(turns: Turns) -> Shown:
+    return conversation_html(turns), "", evidence_html(turns), turns
 
 
-def _reply(rag: Rag, question: str, before: Turns) -> Iterator[Turn]:
-    """Yield the turn as it grows; the last one has a result or a problem."""
-    turn = Turn(question)
-    yield turn
+# -- the library -------------------------------------------------------------------------------------------------------
+
+
+def documents(rag: Rag, turns: Turns) -> Shown:
+    """Return (conversation, choice, shelf) as the documents of now make them; a conversation under way stays."""
     try:
-        for event in rag.stream(question, history=_history(before)):
-            if isinstance(event, Stage):
-                turn = replace(turn, stages=(*turn.stages, event.detail))
-            elif isinstance(event, Claim):
-                turn = replace(turn, claims=(*turn.claims, event))
-            else:
-                turn = replace(turn, result=event)
-            yield turn
+        listed = library.listing(rag)
+        own = [document.doc_id for document in listed if library.is_uploaded(rag, document)]
+        shelf = library_html(listed, uploaded=own, unread=library.unread(rag))
     except RagError as error:
-        yield replace(turn, problem=str(error))
+        listed, shelf = [], problem(str(error))
+    return gr.skip() if turns else opening(rag), choice_html(listed, writes=rag.settings.writes), shelf
+
+
+def take_in(rag: Rag, files: list[str]) -> Iterator[str]:
+    """Take uploaded files in, and yield how far they are."""
+    yield from _lines(lambda: map(uploads_html, library.add(rag, [Path(file) for file in files])))
+
+
+def read_again(rag: Rag) -> Iterator[str]:
+    """Read all files of the index again, and yield how far that is."""
+    yield from _lines(lambda: map(said, library.reread(rag)))
+
+
+def delete(rag: Rag, message: Message) -> Shown:
+    """Delete a document."""
+    return (said(library.delete(rag, str(message["document"]))),)
+
+
+def _lines(work: Callable[[], Iterator[str]]) -> Iterator[str]:
+    """Yield what a work on the library shows, and at its end what went wrong with it."""
+    try:
+        yield from work()
+    except RagError as error:
+        yield problem(str(error))
     except Exception as error:  # noqa: BLE001 - a user's request ends here
         report(error)
-        yield replace(turn, problem=UNEXPECTED)
-
-
-def _history(turns: Turns) -> History:
-    return [(turn.question, turn.result.text if isinstance(turn.result, Answer) else "") for turn in turns]
+        yield problem(UNEXPECTED)

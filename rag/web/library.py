@@ -1,0 +1,216 @@
+"""The documents that readers bring: uploads into one folder, taken into the index, and out of it again.
+
+Uploads live in ``<index_dir>/library``: they belong to this index and to nothing else, go where it goes, and need no
+setting. Nothing is written elsewhere. Knows nothing about Gradio or HTML; ``rag.web.page`` calls it.
+"""
+
+import queue
+import re
+import shutil
+import tempfile
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Literal
+
+from rag.catalog import Listed
+from rag.engine import Rag
+from rag.errors import DocumentError, IndexLocked, IndexMissing, RagError, UsageError
+from rag.load import LOADERS
+
+MAX_FILES = 20  # of one upload; more are better ingested by the command
+_MAX_NAME_BYTES = 200  # file systems take 255; room for the name of a temporary file
+_WAIT_S = 30.0  # for another writer, before a reader is asked to try again
+_STEP_S = 0.5
+_FORBIDDEN = re.compile(r'[<>:"|?*]')  # in names on Windows, where an index may be copied to
+
+State = Literal["waiting", "at work", "done", "refused"]
+Work = Callable[[Callable[[int, int, str], None]], None]  # a function of on_progress, as ``Rag.ingest`` takes it
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file on its way into the index; ``line`` says where it is, or what became of it."""
+
+    name: str
+    state: State = "waiting"
+    line: str = "waiting"
+
+
+Uploads = tuple[Upload, ...]
+
+
+def folder_of(rag: Rag) -> Path:
+    """Return the folder of uploaded documents, which need not exist."""
+    return (rag.settings.index_dir / "library").resolve()
+
+
+def listing(rag: Rag) -> list[Listed]:
+    """Return the documents of the index; none if there is no index yet."""
+    try:
+        return rag.listing()
+    except IndexMissing:
+        return []
+
+
+def unread(rag: Rag) -> list[str]:
+    """Return the names of uploaded files that the index does not have: one that was busy, or a run that was killed."""
+    known = {listed.source for listed in listing(rag) if Path(listed.root) == folder_of(rag)}
+    return sorted(path.name for path in folder_of(rag).glob("[!.]*") if path.name not in known)
+
+
+def add(rag: Rag, files: Sequence[Path]) -> Iterator[Uploads]:
+    """Take uploaded files into the library and the index, and yield after each step how far every file is.
+
+    The files are moved. One that cannot be read is refused and changes nothing, also where it would have replaced an
+    earlier one. All that are good become visible at once; if the index is busy, they stay in the library, unread.
+    """
+    if len(files) > MAX_FILES:
+        raise UsageError(f"{len(files)} files: more than {MAX_FILES} at once; upload fewer, or use rag ingest")
+    uploads: Uploads = tuple(Upload(path.name) for path in files)
+    yield uploads
+    for index, path in enumerate(files):
+        uploads = _with(uploads, index, _placed(rag, path))
+        yield uploads
+        path.unlink(missing_ok=True)
+    placed = [folder_of(rag) / upload.name for upload in uploads if upload.state == "at work"]
+    if placed:
+        yield from _ingested(rag, placed, uploads)
+
+
+def reread(rag: Rag) -> Iterator[str]:
+    """Bring the index up to date with all files it knows and all uploads, and yield lines that say how far it is."""
+    n_changed, failed = 0, list[str]()
+
+    def work(on_progress: Callable[[int, int, str], None]) -> None:
+        nonlocal n_changed
+        for paths in ([folder_of(rag)] if unread(rag) else []), []:
+            report = rag.ingest(paths, on_progress=on_progress)
+            n_changed += len(report.added) + len(report.updated)
+            failed.extend(line for _, line in report.failed)
+
+    for done, total, at_work in _running(work):
+        yield f"reading {done} of {total}: {at_work}"
+    yield " ".join([f"All files were read again; {n_changed} had changed.", *failed])
+
+
+def delete(rag: Rag, doc_id: str) -> str:
+    """Take a document out of the index, and its file off the disk if it was uploaded; return a line that says so."""
+    listed = next((known for known in listing(rag) if known.doc_id == doc_id), None)
+    if listed is None:
+        raise UsageError("that document is not in the index any more; load the page again")
+    for _ in _running(lambda _: rag.remove([doc_id])):
+        pass
+    if not is_uploaded(rag, listed):
+        return f"{listed.source} is out of the index. Its file stays in {listed.root}."
+    (folder_of(rag) / listed.source).unlink(missing_ok=True)
+    return f"{listed.source} is deleted."
+
+
+def is_uploaded(rag: Rag, listed: Listed) -> bool:
+    """Whether a document came by upload, so that its file is the library's own."""
+    return Path(listed.root) == folder_of(rag)
+
+
+def file_name(name: str) -> str:
+    """Return the name that an uploaded file gets: of one part, visible, without characters that act or mislead.
+
+    Raises UsageError for a kind of file that is not read, archives among them.
+    """
+    bare = PurePosixPath(PureWindowsPath(name).name).name
+    kept = "".join(c for c in unicodedata.normalize("NFC", bare) if unicodedata.category(c)[0] != "C")
+    tidy = " ".join(_FORBIDDEN.sub("_", kept).split()).lstrip(". ")
+    stem, suffix = PurePosixPath(tidy).stem, PurePosixPath(tidy).suffix.lower()
+    if suffix not in LOADERS:
+        known = ", ".join(sorted(LOADERS))
+        raise UsageError(f"{tidy or 'a file without a name'}: this kind of file is not read; known are {known}")
+    return stem.encode()[: _MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
+
+
+def _with(uploads: Uploads, index: int, upload: Upload) -> Uploads:
+    return (*uploads[:index], upload, *uploads[index + 1 :])
+
+
+def _placed(rag: Rag, path: Path) -> Upload:
+    """Move a file into the library if it can be read, and say what came of it."""
+    try:
+        name = file_name(path.name)
+    except UsageError as error:
+        return Upload(path.name, "refused", str(error))
+    taken = next((known for known in listing(rag) if known.source == name and not is_uploaded(rag, known)), None)
+    if taken:
+        return Upload(
+            name, "refused", f"{name}: the index has a document of this name from {taken.root}; rename the file"
+        )
+    folder_of(rag).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder_of(rag)) as incoming:
+        tried = Path(incoming, name)
+        shutil.move(path, tried)
+        outcome = next(iter(rag.preview([tried])))
+        if isinstance(outcome, DocumentError):
+            return Upload(name, "refused", str(outcome).replace(str(tried), name))
+        is_new = not (folder_of(rag) / name).exists()
+        tried.replace(folder_of(rag) / name)
+    return Upload(name, "at work", "reading" if is_new else "reading; it replaces the file of this name")
+
+
+def _ingested(rag: Rag, placed: Sequence[Path], uploads: Uploads) -> Iterator[Uploads]:
+    """Index files that are in the library, and yield how far they are."""
+    outcome: dict[str, str] = {}
+
+    def work(on_progress: Callable[[int, int, str], None]) -> None:
+        report = rag.ingest(placed, on_progress=on_progress)
+        for word in ("added", "updated", "unchanged"):
+            outcome.update(dict.fromkeys(getattr(report, word), word))
+        outcome.update({Path(path).name: line for path, line in report.failed})
+
+    try:
+        for _, _, at_work in _running(work):
+            yield tuple(replace(u, line=at_work) if u.state == "at work" else u for u in uploads)
+    except RagError as error:
+        kept = f"{error} The file is kept in the library; read it again there."
+        yield tuple(replace(u, state="refused", line=kept) if u.state == "at work" else u for u in uploads)
+        return
+    passages = {listed.source: listed.n_passages for listed in listing(rag)}
+    yield tuple(_outcome(u, outcome, passages) if u.state == "at work" else u for u in uploads)
+
+
+_DONE = {"added": "added", "updated": "replaced the document of this name", "unchanged": "is there already, unchanged"}
+
+
+def _outcome(upload: Upload, outcome: dict[str, str], n_passages: dict[str, int]) -> Upload:
+    word = outcome.get(upload.name, "was not read")
+    if word not in _DONE:
+        return replace(upload, state="refused", line=word)
+    n = n_passages.get(upload.name, 0)
+    return replace(upload, state="done", line=f"{_DONE[word]}, {n} passage{'' if n == 1 else 's'}")
+
+
+def _running(work: Work) -> Iterator[tuple[int, int, str]]:
+    """Run a writer in a thread and yield its signs of progress; waits for another writer, but not for ever."""
+    signs: queue.SimpleQueue[tuple[int, int, str] | Exception | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        until = time.monotonic() + _WAIT_S
+        try:
+            while True:
+                try:
+                    return work(lambda *sign: signs.put(sign))
+                except IndexLocked:
+                    if time.monotonic() > until:
+                        raise
+                    signs.put((0, 0, "waiting for another writer to be done"))
+                    time.sleep(_STEP_S)
+        except Exception as error:  # noqa: BLE001 - raised again where the signs are read
+            signs.put(error)
+        finally:
+            signs.put(None)
+
+    threading.Thread(target=run, daemon=True).start()
+    while (sign := signs.get()) is not None:
+        if isinstance(sign, Exception):
+            raise sign
+        yield sign

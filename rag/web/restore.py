@@ -1,0 +1,169 @@
+"""Conversations that a browser kept, made into turns again, with every citation checked against the documents of now.
+
+What comes from a browser is foreign: it is parsed strictly, and a quote that no longer stands in its place is marked as
+lost. Knows nothing about Gradio; ``rag.web.page`` calls it.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rag.engine import Rag
+from rag.errors import IndexMissing, InvalidValue, UsageError
+from rag.index import Reading
+from rag.types import Abstention, Answer, Citation, Claim, Fault, Hit, Mode, Passage, Removed, Result, Span, Trace
+from rag.web.turn import Turn, Turns, Verdict
+
+MAX_TURNS = 200  # of one conversation; page.js keeps no more
+
+
+class _Kept(BaseModel):
+    """A JSON object of an ask record; other keys are passed over."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class _Range(_Kept):
+    start: int
+    end: int
+
+
+class _Citation(_Range):
+    marker: int
+    source: str
+    title: str
+    publisher: str | None
+    date: dt.date | None
+    quote: str
+    answer: _Range | None
+
+
+class _Claim(_Kept):
+    text: str
+    citations: tuple[int, ...]
+
+
+class _Removed(_Kept):
+    text: str
+    fault: Fault
+    detail: str = ""
+
+
+class _Hit(_Range):
+    rank: int
+    score: float
+    source: str
+    text: str
+
+
+class _Trace(_Kept):
+    settings_hash: str
+    prompt_hash: str | None
+    models: dict[str, str]
+    index_version: int
+    timings_ms: dict[str, float]
+
+
+class _Record(_Kept):
+    question: str
+    standalone_question: str
+    mode: Mode
+    claims: tuple[_Claim, ...]
+    removed: tuple[_Removed, ...]
+    citations: tuple[_Citation, ...]
+    reason: str | None
+    stage: str | None
+    nearest: tuple[_Hit, ...]
+    notice: str | None
+    trace: _Trace
+
+
+class _Turn(_Kept):
+    record: _Record
+    scope: str = ""
+    verdict: Verdict | None = None
+
+
+class _Asked(_Kept):
+    turns: list[_Turn] = Field(max_length=MAX_TURNS)
+
+
+def restored(rag: Rag, kept: object) -> Turns:
+    """Return the turns of ``{"turns": [{"record", "scope", "verdict"}]}``; raises UsageError for anything else."""
+    try:
+        turns = _Asked.model_validate(kept).turns
+        try:
+            with rag.index.read() as reading:
+                return tuple(_turn(turn, reading) for turn in turns)
+        except IndexMissing:
+            return tuple(_turn(turn, None) for turn in turns)
+    except (ValidationError, InvalidValue) as error:
+        raise UsageError("this conversation cannot be read any more; delete it from the list and ask again") from error
+
+
+def _turn(kept: _Turn, reading: Reading | None) -> Turn:
+    record = kept.record
+    placed = [_placed(citation, reading) for citation in record.citations]
+    result = _result(record, [citation for citation, _ in placed], [hit for _, hit in placed if hit], reading)
+    return Turn(
+        record.question,
+        scope=kept.scope,
+        result=result,
+        lost=frozenset(citation.marker for citation, _ in placed if not citation.doc_id),
+        verdict=kept.verdict,
+    )
+
+
+def _placed(kept: _Citation, reading: Reading | None) -> tuple[Citation, Hit | None]:
+    """Return the citation, with its document if that still has the quote, and the passage around it."""
+    span = Span(kept.start, kept.end)
+    entry = reading.catalog.entry_by_source(kept.source) if reading else None
+    stands = entry is not None and entry.document.text[span.start : span.end] == kept.quote
+    citation = Citation(
+        marker=kept.marker,
+        doc_id=entry.document.id if entry and stands else "",
+        source=kept.source,
+        title=kept.title,
+        publisher=kept.publisher,
+        date=kept.date,
+        span=span,
+        quote=kept.quote,
+        answer=Span(kept.answer.start, kept.answer.end) if kept.answer else None,
+    )
+    passage = reading.catalog.passage_at(citation.doc_id, span) if reading and stands else None
+    return citation, Hit(passage, 0.0, kept.marker, "evidence") if passage else None
+
+
+def _result(record: _Record, citations: Sequence[Citation], hits: Sequence[Hit], reading: Reading | None) -> Result:
+    by_marker = {citation.marker: citation for citation in citations}
+    trace = Trace(**record.trace.model_dump())
+    about: dict[str, Any] = {
+        "standalone_question": record.standalone_question,
+        "mode": record.mode,
+        "removed": tuple(Removed(item.text, item.fault, item.detail) for item in record.removed),
+        "notice": record.notice or "",
+    }
+    if not record.claims:
+        nearest = tuple(_hit(hit, reading) for hit in record.nearest)
+        return Abstention(record.question, record.reason or "", nearest, trace, record.stage or "evidence", **about)
+    if any(marker not in by_marker for claim in record.claims for marker in claim.citations):
+        raise InvalidValue("a claim cites what the record does not have")
+    claims = tuple(Claim(claim.text, tuple(by_marker[n] for n in claim.citations)) for claim in record.claims)
+    return Answer(record.question, claims, tuple(hits), trace, **about)
+
+
+def _hit(kept: _Hit, reading: Reading | None) -> Hit:
+    """Return a passage; without a document's id if the text is not there any more, so that it cannot be opened."""
+    entry = reading.catalog.entry_by_source(kept.source) if reading else None
+    stands = entry is not None and entry.document.text[kept.start : kept.end] == kept.text
+    passage = Passage(
+        id=f"{kept.source}:{kept.start}-{kept.end}",
+        doc_id=entry.document.id if entry and stands else "",
+        span=Span(kept.start, kept.end),
+        heading="",
+        source=kept.source,
+        text=kept.text,
+    )
+    return Hit(passage, kept.score, kept.rank, "evidence")
