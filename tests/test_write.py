@@ -1,6 +1,6 @@
 """Written answers: what a model writes, what of it is kept, and what happens where the model fails."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -38,7 +38,7 @@ class Scripted:
         self.n_given = 0
         self.closed = False
 
-    def stream(self, prompt: str, *, max_tokens: int) -> Iterator[str]:
+    def stream(self, prompt: str, *, max_tokens: int) -> Generator[str, None, None]:
         self.prompts.append(prompt)
         try:
             for piece in self.answers.pop(0):
