@@ -22,8 +22,10 @@ run: $(RUN_STAMP) ## install, read seeds/ into the index, open the page
 	$(BIN)/rag ingest seeds
 	$(BIN)/rag serve
 
+# A file of tests stays in one process, which opens its models and servers once. One thread each: those of several
+# processes would wait for one another.
 test: lint chromium ## install with development tools, then lint and run all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(DEV_STAMP) ## format, lint, types and import rules, without the tests
 	$(BIN)/ruff format --check .
