@@ -20,7 +20,8 @@ _ORDINARY_END = re.compile(
 )
 _ORDINARY = frozenset(
     "today yesterday tomorrow meanwhile together moreover instead furthermore thus hence later soon early earlier "
-    "therefore nevertheless nonetheless afterwards thereafter indeed overall perhaps maybe people one".split()
+    "therefore nevertheless nonetheless afterwards thereafter indeed overall perhaps maybe people one none "
+    "nobody nothing everybody everyone everything somebody someone something anybody anyone anything".split()
 )
 _PRONOUN = re.compile(r"\b(?:he|she|they|it|his|her|their|its|I|we|our|my)\b")
 _DERIVED_ENDS = "ese ish ch ian ians an ans ic i is n ns s".split()  # of those who come from a place
