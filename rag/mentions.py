@@ -120,7 +120,7 @@ def _is_ordinary(word: str, lower: Collection[str]) -> bool:
 
 def _is_derived(one: str, other: str) -> bool:
     """Whether one is an adjective of the other: "Syrian" of "Syria", "Kazakh" of "Kazakhstan", "French" of "France"."""
-    return any(_is_adjective(word, place) for word, place in ((one, other), (other, one)) if word[0] == place[0])
+    return any(_is_adjective(word, place) for word, place in ((one, other), (other, one)) if word[:1] == place[:1])
 
 
 def _is_adjective(word: str, place: str) -> bool:
