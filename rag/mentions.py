@@ -20,7 +20,8 @@ _ORDINARY_END = re.compile(
 )
 _ORDINARY = frozenset(
     "today yesterday tomorrow meanwhile together moreover instead furthermore thus hence later soon early earlier "
-    "therefore nevertheless nonetheless afterwards thereafter indeed overall perhaps maybe people one".split()
+    "therefore nevertheless nonetheless afterwards thereafter indeed overall perhaps maybe people one none "
+    "nobody nothing everybody everyone everything somebody someone something anybody anyone anything".split()
 )
 _PRONOUN = re.compile(r"\b(?:he|she|they|it|his|her|their|its|I|we|our|my)\b")
 _DERIVED_ENDS = "ese ish ch ian ians an ans ic i is n ns s".split()  # of those who come from a place
@@ -119,7 +120,7 @@ def _is_ordinary(word: str, lower: Collection[str]) -> bool:
 
 def _is_derived(one: str, other: str) -> bool:
     """Whether one is an adjective of the other: "Syrian" of "Syria", "Kazakh" of "Kazakhstan", "French" of "France"."""
-    return any(_is_adjective(word, place) for word, place in ((one, other), (other, one)) if word[0] == place[0])
+    return any(_is_adjective(word, place) for word, place in ((one, other), (other, one)) if word[:1] == place[:1])
 
 
 def _is_adjective(word: str, place: str) -> bool:

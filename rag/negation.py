@@ -5,13 +5,13 @@ Knows nothing about meaning: a denial that is put in other words ("refused to") 
 """
 
 import re
-from collections.abc import Iterator
 
 from rag.names import FUNCTION_WORDS, TOKEN
 from rag.overlap import root
 from rag.words import STOPWORDS
 
 _CUES = frozenset("not never no none neither nor without cannot hardly scarcely unless".split())
+_OF_SUBJECTS = frozenset("none neither nor".split())  # "none of the contacts was noted" does not deny the contacts
 _CUE_PHRASES = re.compile(r"\b(?:rather\sthan|instead\sof|as\sopposed\sto)\b", re.IGNORECASE)
 _SHORT = re.compile(r"n['’]t\b", re.IGNORECASE)  # "doesn't"
 _RAISING = frozenset("expect believ think want seem intend plan suppos".split())  # "expects no X": "does not expect X"
@@ -20,7 +20,7 @@ _PASSED_OVER = frozenset("longer even yet quite really been being be have has ha
 _CLAUSE_END = frozenset(',;:.!?()–—"“”') | frozenset("but while although because that which who and or than".split())
 _PREFIX = re.compile(r"(?:un(?=\w{4})|(?:non-?|in|im|ir|il|dis)(?=\w{5}))")
 # Words that deny by their meaning: beside one of them, a missing "not" proves nothing.
-_DENYING = frozenset("lack refus deni fail reject exclud avoid prevent stop end ceas unlik littl few free".split())
+_DENYING = frozenset("lack refus deni fail reject exclud avoid prevent ceas unlik".split())
 
 
 def contradicts(text: str, source: str) -> str | None:
@@ -36,7 +36,7 @@ def contradicts(text: str, source: str) -> str | None:
     # Where one denies by a word's meaning, as "lacks" does, the other needs a "not": only that word may be flipped.
     flipped = flipped & _DENYING if source_yes & _DENYING else flipped
     reverse = reverse & _DENYING if said_yes & _DENYING else reverse
-    if flipped and reverse and _RAISING & (flipped | reverse):
+    if said_no and source_no and _RAISING & (flipped | reverse):
         return None  # both deny the same
     return min(flipped | reverse, default=None)
 
@@ -44,15 +44,15 @@ def contradicts(text: str, source: str) -> str | None:
 def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the roots that a text denies and those that it affirms; "unknown" denies "known"."""
     tokens = _tokens(text)
-    denied_at = set(_denied(tokens))
+    denied, open_to_doubt = _scopes(tokens)
     no: set[str] = set()
     yes: set[str] = set()
     for at, token in enumerate(tokens):
-        if not _carries_meaning(token):
+        if not _carries_meaning(token) or at in open_to_doubt:
             continue
-        (no if at in denied_at else yes).add(root(token))
+        (no if at in denied else yes).add(root(token))
         if prefix := _PREFIX.match(token):
-            (yes if at in denied_at else no).add(root(token[prefix.end() :]))
+            (yes if at in denied else no).add(root(token[prefix.end() :]))
     return frozenset(no), frozenset(yes)
 
 
@@ -61,17 +61,23 @@ def _tokens(text: str) -> list[str]:
     return [token.casefold() for token in TOKEN.findall(text)]
 
 
-def _denied(tokens: list[str]) -> Iterator[int]:
-    """Yield the place of the first word of meaning behind each cue, if the clause does not end before it."""
+def _scopes(tokens: list[str]) -> tuple[set[int], set[int]]:
+    """Return the places of the first word of meaning behind each cue, and of those behind it in its clause.
+
+    The first is denied; the others may be denied with it or not ("not a set of temporary disagreements"), which nothing
+    here tells.
+    """
+    denied: set[int] = set()
+    open_to_doubt: set[int] = set()
     for cue, token in enumerate(tokens):
         if token not in _CUES or (cue + 1 < len(tokens) and tokens[cue + 1] in _HEDGES):
             continue
-        for at in range(cue + 1, len(tokens)):
-            if tokens[at] in _CLAUSE_END:
-                break
-            if _carries_meaning(tokens[at]):
-                yield at
-                break
+        end = next((at for at in range(cue + 1, len(tokens)) if tokens[at] in _CLAUSE_END), len(tokens))
+        meant = [at for at in range(cue + 1, end) if _carries_meaning(tokens[at])]
+        n_denied = token not in _OF_SUBJECTS
+        denied.update(meant[:n_denied])
+        open_to_doubt.update(meant[n_denied:])
+    return denied, open_to_doubt - denied
 
 
 def _carries_meaning(token: str) -> bool:

@@ -50,10 +50,10 @@ _SCALE_BEHIND = re.compile(rf"(?<=\d)[\s-]({'|'.join(_SHORT_FOR)})\b", re.IGNORE
 _VAGUE = re.compile(
     r"\b(?:(?:dozens|scores|tens|hundreds|thousands|millions|billions|trillions)(?:\sof\s)?)+(?<!\s)", re.IGNORECASE
 )
-# Words that look like numbers and seldom are: "the two" are persons, "one of them" is no amount.
 _SOME = re.compile(
     rf"\b(?:several|some|many|(?:a\s)?few|a\scouple\sof)\s(?P<unit>{'|'.join(_UNITS)})s\b", re.IGNORECASE
 )
+# Words that look like numbers and seldom are: "the two" are persons, "one of them" is no amount.
 _NO_NUMBER = re.compile(
     r"(?<!ty[\s-])\b(?:one|ones|first|zero|(?:the|these|those|both|as)\stwo(?!\s(?:to|or)\s))\b", re.IGNORECASE
 )
@@ -77,15 +77,8 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _MONEY = {
-    "$": "dollar",
-    "us$": "dollar",
-    "€": "euro",
-    "£": "pound",
-    "¥": "yen",
-    "₸": "tenge",
-    "₽": "ruble",
-    "₹": "rupee",
-}
+    "$": "dollar", "us$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₸": "tenge", "₽": "ruble", "₹": "rupee",
+}  # fmt: skip
 _UNIT_BEHIND = re.compile(r"[\s-]?(?:(?P<percent>%|per\scent\b)|(?:US\s)?(?P<word>[^\W\d_]+))", re.IGNORECASE)
 _TO_NEXT = re.compile(r"\s*(?:[-–—]|to|and|or|,)\s*", re.IGNORECASE)  # "5 to 7 percent": both are percentages
 
@@ -148,8 +141,8 @@ def wording(text: str) -> str:
 def missing(said: Collection[Quantity], known: Collection[Quantity], *, years: Collection[int] = ()) -> list[str]:
     """Return what is said and not known, in words. years: those that may complete a known date without one."""
     completing = {date.year for date in known if isinstance(date, Date)} | set(years)
-    completing |= {int(amount.value) for amount in known if isinstance(amount, Amount) and amount.value.isdecimal()}
     amounts = {amount for amount in known if isinstance(amount, Amount)}
+    completing |= {int(amount.value) for amount in amounts if amount.value.isdecimal() and len(amount.value) == 4}
     amounts |= {Amount(str(date.year)) for date in known if isinstance(date, Date)}
     dates = [date for date in known if isinstance(date, Date)]
     return sorted(

@@ -46,9 +46,7 @@ _DESCRIBED = re.compile(
     rf"(?<![\w’'-])(?:the|an?|his|her)\s(?:{_WORD}\s){{0,3}}{_WORD}{_BETWEEN}{_VERB}\b|[,”\"»]\s?{_VERB}\s(?:the|an?)\s",
     re.IGNORECASE,
 )
-
-
-SPEECH = frozenset(stemmer().stemWords([v.replace("[sz]", "s") for v in _SPEECH] + _IRREGULAR))
+SPEECH = frozenset(stemmer().stemWords([v.replace("[sz]", "s") for v in _SPEECH] + _IRREGULAR))  # stems
 
 
 def speakers(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jsonschema
 import pytest
 from conftest import SEEDS, HashingEncoder
 
@@ -22,6 +23,7 @@ from rag.config import BUNDLED_ENCODER
 RAG = shutil.which("rag", path=str(Path(sys.executable).parent)) or "rag is not installed beside this Python"
 HEAVY = "torch chromadb gradio sentence_transformers llama_index.core transformers".split()
 WAIT_S = 300
+SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
 
 ELECTION = "Who won the early presidential election with over 81% of the vote?"
 OFF_TOPIC = "What is the boiling point of tungsten?"
@@ -247,6 +249,36 @@ def test_a_batch_can_come_through_a_pipe(small_index: Path, tmp_path: Path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads((tmp_path / "out.jsonl").read_text()) == {"id": 1, "question": "?!", "hits": []}
+
+
+# -- stored answers ----------------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_that_what_was_asked_stands(seeds_index: Path, tmp_path: Path):
+    (tmp_path / "answer.json").write_text(
+        done_well("ask", ELECTION, "--index", seeds_index, "--json"), encoding="utf-8"
+    )
+    shown = done_well("verify", tmp_path / "answer.json", "--index", seeds_index)
+    assert shown == "stands  Tokayev won the early presidential election with over 81% of the vote.\n"
+    found = json.loads(done_well("verify", tmp_path / "answer.json", "--index", seeds_index, "--json"))
+    jsonschema.validate(found, json.loads((SCHEMAS / "verify.schema.json").read_text(encoding="utf-8")))
+    assert found["stands"]
+
+
+def test_verify_fails_with_a_line_for_each_fault(seeds_index: Path, tmp_path: Path):
+    record = json.loads(done_well("ask", ELECTION, "--index", seeds_index, "--json"))
+    record["claims"][0]["text"] = record["claims"][0]["text"].replace("81", "91")
+    (tmp_path / "answers.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    done = run("verify", tmp_path / "answers.jsonl", "--index", seeds_index, "--json")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 2  # the claim is no quote, and the text not what the claims make
+    assert all("answers.jsonl: " in line for line in done.stderr.splitlines())
+    assert not json.loads(done.stdout)["stands"]
+
+
+def test_verify_wants_answers(small_index: Path, tmp_path: Path):
+    (tmp_path / "no.json").write_text("[]", encoding="utf-8")
+    assert "holds no answers" in refused("verify", tmp_path / "no.json", "--index", small_index, code=2)
 
 
 # -- arguments and settings: exit code 2 -------------------------------------------------------------------------------
@@ -560,7 +592,7 @@ def test_search_into_head_prints_a_line_and_nothing_else(seeds_index: Path):
 
 def test_help_lists_the_commands_and_each_has_its_own():
     shown = done_well("--help")
-    for command in ("ingest", "search", "ask", "serve"):
+    for command in ("ingest", "search", "ask", "serve", "verify"):
         assert command in shown
         assert "--index" in done_well(command, "--help")
 

@@ -7,21 +7,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from rag import Settings
 from rag.errors import SettingsError
 
 FIELDS = sorted(Settings.model_fields)
-NOT_IN_THE_HASH = {"index_dir", "host", "port"}
+SECRETS = ("auth", "llm_api_key")
+NOT_IN_THE_HASH = {"index_dir", "host", "port", "llm_timeout_s", *SECRETS}
 
 
 def other_value(name: str) -> Any:
     """A permitted value that is not the default."""
     default = Settings.model_fields[name].default
+    if name == "llm_base_url":
+        return "http://127.0.0.1:1/v1"
+    if isinstance(default, SecretStr):
+        return SecretStr("other")
     if isinstance(default, float):
         return default / 2
     return default + 1 if isinstance(default, int) else type(default)("other")
+
+
+def written(value: Any) -> str:
+    """A value as it stands in the environment."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def test_the_defaults_are_those_that_the_design_names():
@@ -35,13 +45,13 @@ def test_the_defaults_are_those_that_the_design_names():
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_comes_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch):
     assert getattr(Settings(), name) != other_value(name)
-    monkeypatch.setenv(f"RAG_{name.upper()}", str(other_value(name)))
+    monkeypatch.setenv(f"RAG_{name.upper()}", written(other_value(name)))
     assert getattr(Settings(), name) == other_value(name)
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_argument_wins_over_the_environment(name: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(f"RAG_{name.upper()}", str(Settings.model_fields[name].default))
+    monkeypatch.setenv(f"RAG_{name.upper()}", written(Settings.model_fields[name].default))
     assert getattr(Settings(**{name: other_value(name)}), name) == other_value(name)
 
 
@@ -142,6 +152,32 @@ def test_there_are_at_most_twenty_settings_each_with_a_description():
     assert [name for name in FIELDS if len(Settings.model_fields[name].description or "") < 20] == []
 
 
-def test_no_setting_is_a_secret():
-    assert all(isinstance(field.default, Path | str | int | float) for field in Settings.model_fields.values())
-    assert [name for name in FIELDS if any(word in name for word in ("key", "password", "secret", "credential"))] == []
+def test_only_secrets_are_named_like_secrets():
+    telling = ("key", "password", "secret", "credential", "auth", "token")
+    named = [name for name in FIELDS if any(word in name for word in telling)]
+    assert sorted(named) == ["auth", "llm_api_key", "max_passage_tokens"]
+    assert all(isinstance(Settings.model_fields[name].default, SecretStr) for name in SECRETS)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_shown_by_nothing(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(f"RAG_{name.upper()}", "hush-hush")
+    settings = Settings()
+    assert getattr(settings, name).get_secret_value() == "hush-hush"
+    assert "hush" not in f"{settings!r} {settings} {settings.model_dump_json()} {settings.model_dump()}"
+    with pytest.raises(SettingsError) as caught:
+        Settings(**{name: ["hush-hush"]})
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org", "example.org/v1", "http://a b", "openai"])
+def test_an_address_of_a_model_that_is_none_is_refused(url: str):
+    with pytest.raises(SettingsError, match="llm_base_url"):
+        Settings(llm_base_url=url)
+
+
+def test_a_model_writes_where_it_has_an_address_and_a_name():
+    assert not Settings().writes
+    assert not Settings(llm_model="m").writes
+    assert not Settings(llm_base_url="anthropic").writes
+    assert Settings(llm_base_url="anthropic", llm_model="m").writes

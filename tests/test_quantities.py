@@ -95,6 +95,11 @@ def test_what_another_number_unit_or_date_says_is_missing(said: str, known: str,
     assert missing(quantities(said), quantities(known)) == [lost]
 
 
+def test_a_number_of_any_length_is_one():
+    assert missing(quantities("9" * 6000), quantities("in 1931")) != []
+    assert missing(quantities("May 1931"), quantities(f"in May, {'9' * 6000}")) == ["May 1931"]
+
+
 def test_a_year_from_elsewhere_completes_a_date_and_replaces_none():
     said = quantities("27 November 2022")
     assert missing(said, quantities("late on November 27"), years=[2022]) == []

@@ -56,7 +56,7 @@ def asked(seeds: Rag) -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("name", ["ask", "search", "batch-error"])
+@pytest.mark.parametrize("name", ["ask", "search", "verify", "batch-error"])
 def test_a_schema_is_one_and_closes_every_object(name: str):
     jsonschema.Draft202012Validator.check_schema(schema(name))
     objects = [part for part in parts(schema(name)) if part.get("type") == "object" and "properties" in part]
