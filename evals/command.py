@@ -59,8 +59,10 @@ def run(
     questions = [question for question in load(file) if split in {"all", question.split}]
     if not questions:
         raise UsageError(f"{file}: no question of split {split}; use --split all")
-    # Of the shipped model, once: what a variant retrieves or reads does not change what the gate makes of a sentence.
-    gated = [] if gold or index else gate_rows(measured_gate(split, support=TrainedEvidence().support))
+    # Of the shipped model, once: no variant changes what the gate makes of a sentence. The half that was tuned on has
+    # four in five of them and tells less, so it is measured only where it is asked for.
+    gated_split = "dev" if split == "dev" else "test"
+    gated = [] if gold or index else gate_rows(measured_gate(gated_split, support=TrainedEvidence().support))
     folders = [variant.folder if vary else "." for variant in chosen]
     summaries: list[dict[str, Any]] = []
     with _index(gold, index, on_progress) as index_dir:
