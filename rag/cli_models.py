@@ -31,8 +31,10 @@ def models(context: typer.Context) -> None:
         from rag.config import Settings
         from rag.models import local_models
 
+        sys.stdout.write("For this machine, by rag models pull NAME and rag models serve NAME:\n\n")
         for model in local_models().values():
             sys.stdout.write(_described(model))
+        sys.stdout.write("\n")
         sys.stdout.write(f"{_answering(Settings())}\n")
 
 

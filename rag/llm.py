@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import import_module
@@ -60,7 +60,7 @@ class _Request:
 
     model: str
     base_url: str
-    key: str
+    key: str = field(repr=False)
     timeout_s: float
     deadline: float
     max_tokens: int
@@ -120,7 +120,7 @@ class ChatModel:
         except ValueError:
             host = None
         if not host:
-            raise SettingsError(f"setting llm_base_url is {self.base_url!r}: no address; write http://host:port/v1")
+            raise SettingsError("setting llm_base_url: names no host; write an address such as http://127.0.0.1:8080/v1")
 
     @property
     def name(self) -> str:
@@ -162,8 +162,6 @@ class ChatModel:
                     if words:
                         begun = True
                         yield words
-        except ModelFailed:
-            raise
         except Exception as error:  # whatever a stranger's bytes do to three libraries
             raise self._failure(error, begun=begun) from error
         if not begun:
