@@ -120,7 +120,7 @@ class ChatModel:
         except ValueError:
             host = None
         if not host:
-            raise SettingsError("setting llm_base_url: names no host; write an address such as http://127.0.0.1:8080/v1")
+            raise SettingsError("setting llm_base_url: names no host; write one such as http://127.0.0.1:8080/v1")
 
     @property
     def name(self) -> str:
@@ -296,7 +296,7 @@ def _tell_nothing_else(request: "httpx.Request") -> None:
         del request.headers[name]
 
 
-def _openai_like(request: _Request, client: "httpx.Client") -> "LLM":
+def _openai_like(request: _Request, client: "httpx.Client") -> Any:
     from llama_index.llms.openai_like import OpenAILike  # noqa: PLC0415 - seconds to import
 
     return OpenAILike(
@@ -314,7 +314,7 @@ def _openai_like(request: _Request, client: "httpx.Client") -> "LLM":
     )
 
 
-def _anthropic(request: _Request, client: "httpx.Client") -> "LLM":
+def _anthropic(request: _Request, client: "httpx.Client") -> Any:
     from llama_index.llms.anthropic import Anthropic  # noqa: PLC0415 - an extra, and seconds to import
 
     llm = Anthropic(
