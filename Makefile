@@ -24,8 +24,8 @@ run: $(RUN_STAMP) ## install, read seeds/ into the index, open the page
 	$(BIN)/rag serve
 
 # A model on this machine writes the answers: its server in the background, the page before it, and Ctrl-C ends both.
-NAME ?= qwen2.5-coder-1.5b
-LLM_PORT ?= 8080
+NAME := qwen2.5-coder-1.5b
+LLM_PORT := 8080
 llm: $(LOCAL_STAMP) ## as run, with answers written by a local model; NAME=smollm2-135m for a small and weak one
 	$(BIN)/rag models pull $(NAME)
 	$(BIN)/rag ingest seeds

