@@ -9,10 +9,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # A stamp is as old as the last installation: pip runs again only when what it reads has changed since.
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+LOCAL_STAMP := $(VENV)/.installed-local
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint eval bench screenshots clean chromium
+.PHONY: help run llm test lint eval bench screenshots clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +22,16 @@ help: ## list the targets
 run: $(RUN_STAMP) ## install, read seeds/ into the index, open the page
 	$(BIN)/rag ingest seeds
 	$(BIN)/rag serve
+
+# A model on this machine writes the answers: its server in the background, the page before it, and Ctrl-C ends both.
+NAME := qwen2.5-coder-1.5b
+LLM_PORT := 8080
+llm: $(LOCAL_STAMP) ## as run, with answers written by a local model; NAME=smollm2-135m for a small and weak one
+	$(BIN)/rag models pull $(NAME)
+	$(BIN)/rag ingest seeds
+	@$(BIN)/rag models serve $(NAME) --port $(LLM_PORT) & server=$$!; \
+	trap 'kill $$server 2>/dev/null; wait $$server' EXIT; trap 'exit 130' INT TERM; \
+	RAG_LLM_BASE_URL=http://127.0.0.1:$(LLM_PORT)/v1 RAG_LLM_MODEL=$(NAME) RAG_LLM_TIMEOUT_S=300 $(BIN)/rag serve
 
 # A file of tests stays in one process, which opens its models and servers once. One thread each: those of several
 # processes would wait for one another.
@@ -62,9 +73,13 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	$(PIP) --editable .
 	@touch $@
 
+$(LOCAL_STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(PIP) --editable '.[local]'
+	@touch $(RUN_STAMP) $@
+
 $(DEV_STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	$(PIP) --editable '.[dev]'
-	@touch $(RUN_STAMP) $@
+	@touch $(RUN_STAMP) $(LOCAL_STAMP) $@
 
 # The tests of the page drive a real browser. Without one they fail, and this line says why: they are never skipped.
 chromium:

@@ -4,8 +4,10 @@ Arguments in, text out, as in ``rag.cli``, of which this is a part; the work is 
 """
 
 import shlex
+import signal
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,8 +33,10 @@ def models(context: typer.Context) -> None:
         from rag.config import Settings
         from rag.models import local_models
 
+        sys.stdout.write("For this machine, by rag models pull NAME and rag models serve NAME:\n\n")
         for model in local_models().values():
             sys.stdout.write(_described(model))
+        sys.stdout.write("\n")
         sys.stdout.write(f"{_answering(Settings())}\n")
 
 
@@ -66,6 +70,7 @@ def serve(
         sys.stdout.write(f"{name} answers until Ctrl-C. For Footnote, in another terminal:\nexport {exports}\n")
         sys.stdout.flush()
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a background job ends it as Ctrl-C does
     serve_model(model, pulled(model, folder=cache_folder()), port=port, on_ready=on_ready)
 
 
@@ -81,10 +86,9 @@ def _answering(settings: "Settings") -> str:
     if model is None:
         return f"no language model is configured, answers are quotes; set {_missing(settings)} to have them written"
     started = time.perf_counter()
-    answer = model.stream("Say yes.", max_tokens=_PROBE_TOKENS)
-    next(answer)
-    seconds = time.perf_counter() - started
-    answer.close()  # type: ignore[attr-defined]  # a generator, whatever the seam promises
+    with closing(model.stream("Say yes.", max_tokens=_PROBE_TOKENS)) as answer:
+        next(answer)
+        seconds = time.perf_counter() - started
     return f"{model.name}: configured, and answers; the first word came after {seconds:.1f} s"
 
 

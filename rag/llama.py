@@ -4,7 +4,7 @@
     nodes = FootnoteRetriever(Rag(Settings())).retrieve("When did they meet?")
 
 For programs that build on LlamaIndex (query engines, agents, its evaluators). Answers that are checked come from
-``Rag.ask``, not from here. The only module that imports LlamaIndex.
+``Rag.ask``, not from here. LlamaIndex is imported here and in ``rag.llm`` only.
 """
 
 from llama_index.core.base.base_retriever import BaseRetriever

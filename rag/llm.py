@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import import_module
@@ -48,7 +48,7 @@ class LanguageModel(Protocol):
         """Room for prompt and answer together."""
 
     def stream(self, prompt: str, *, max_tokens: int) -> Generator[str, None, None]:
-        """Yield the answer in pieces, none of them empty; closing the iterator cancels the request.
+        """Yield the answer in pieces, none of them empty; closing the generator cancels the request.
 
         Raises ModelFailed, also in the middle of an answer.
         """
@@ -60,7 +60,7 @@ class _Request:
 
     model: str
     base_url: str
-    key: str
+    key: str = field(repr=False)
     timeout_s: float
     deadline: float
     max_tokens: int
@@ -120,7 +120,7 @@ class ChatModel:
         except ValueError:
             host = None
         if not host:
-            raise SettingsError(f"setting llm_base_url is {self.base_url!r}: no address; write http://host:port/v1")
+            raise SettingsError("setting llm_base_url: names no host; write one such as http://127.0.0.1:8080/v1")
 
     @property
     def name(self) -> str:
@@ -162,8 +162,6 @@ class ChatModel:
                     if words:
                         begun = True
                         yield words
-        except ModelFailed:
-            raise
         except Exception as error:  # whatever a stranger's bytes do to three libraries
             raise self._failure(error, begun=begun) from error
         if not begun:
@@ -298,7 +296,7 @@ def _tell_nothing_else(request: "httpx.Request") -> None:
         del request.headers[name]
 
 
-def _openai_like(request: _Request, client: "httpx.Client") -> "LLM":
+def _openai_like(request: _Request, client: "httpx.Client") -> Any:
     from llama_index.llms.openai_like import OpenAILike  # noqa: PLC0415 - seconds to import
 
     return OpenAILike(
@@ -316,7 +314,7 @@ def _openai_like(request: _Request, client: "httpx.Client") -> "LLM":
     )
 
 
-def _anthropic(request: _Request, client: "httpx.Client") -> "LLM":
+def _anthropic(request: _Request, client: "httpx.Client") -> Any:
     from llama_index.llms.anthropic import Anthropic  # noqa: PLC0415 - an extra, and seconds to import
 
     llm = Anthropic(

