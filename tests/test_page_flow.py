@@ -256,10 +256,10 @@ def test_a_conversation_comes_back_after_a_reload_and_goes_on(url: str, open_pag
 
 def test_earlier_conversations_can_be_opened_and_forgotten(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
-    ask(page, ELECTION)
-    page.get_by_role("button", name="New conversation").click()
-    ask(page, OFF_TOPIC)
-    page.get_by_role("button", name="New conversation").click()
+    for question in (ELECTION, OFF_TOPIC):
+        ask(page, question)
+        page.get_by_role("button", name="New conversation").click()
+        expect(page.locator(".opening")).to_be_visible()
     earlier = page.locator(".earlier .link")
     expect(earlier).to_have_text([OFF_TOPIC, ELECTION])
     earlier.last.click()

@@ -29,16 +29,32 @@
   }
 
   let choice = {};
+  const chosenIn = (form) => Object.fromEntries(new FormData(form));
+
   function choose(replaces = 0) {
-    choice = $("#choice form") ? Object.fromEntries(new FormData($("#choice form"))) : {};
+    choice = $("#choice form") ? chosenIn($("#choice form")) : {};
     type($("#chosen textarea"), JSON.stringify({ ...choice, replaces }));
   }
 
+  function named(form) {
+    const { source, since, until } = form.elements;
+    const parts = [source.value && source.selectedOptions[0].textContent];
+    parts.push(since.value && `from ${since.value}`, until.value && `until ${until.value}`);
+    return parts.filter(Boolean).join(", ") || "All documents";
+  }
+
+  function showChoice() {
+    const form = $("#choice form");
+    $("summary", form).textContent = named(form);
+    choose();
+  }
+
   // The form comes anew when the documents have changed; what was chosen in it stays.
-  let form;
   function keepChoice() {
-    if (!$("#choice form") || $("#choice form") === form || !$("#chosen textarea")) return;
-    form = $("#choice form");
+    const form = $("#choice form");
+    if (!form || !$("#chosen textarea")) return;
+    const isSame = JSON.stringify(chosenIn(form)) === JSON.stringify(choice);
+    if (isSame && $("summary", form).textContent === named(form)) return;
     for (const [name, value] of Object.entries(choice)) form.elements[name].value = value;
     if (form.elements.source.selectedIndex < 0) form.elements.source.value = ""; // that document is gone
     showChoice();
@@ -311,15 +327,9 @@
     event.target.hidden = true;
   });
 
-  function showChoice() {
-    const form = $("#choice form");
-    const { source, since, until } = form.elements;
-    const named = [source.selectedOptions[0].value && source.selectedOptions[0].textContent];
-    named.push(since.value && `from ${since.value}`, until.value && `until ${until.value}`);
-    $("summary", form).textContent = named.filter(Boolean).join(", ") || "All documents";
-    choose();
+  for (const name of ["input", "change"]) {
+    document.addEventListener(name, (event) => event.target.closest(".choice") && showChoice());
   }
-  document.addEventListener("change", (event) => event.target.closest(".choice") && showChoice());
   document.addEventListener("reset", (event) => event.target.matches(".choice") && setTimeout(showChoice));
 
   document.addEventListener("keydown", (event) => {
