@@ -20,7 +20,7 @@ from rag.retrieve import RANKINGS, Ranking
 RETRIEVALS: Mapping[str, tuple[Ranking, ...]] = {"fused": RANKINGS, "dense": ("dense",), "lexical": ("lexical",)}
 _DEFAULTS = {"retrieval": next(iter(RETRIEVALS)), "evidence": next(iter(EVIDENCE_MODELS))}
 # What changes the index, or nothing about an answer, is not varied.
-_NOT_VARIED = {*SHAPING, *NOT_ANSWERING, "max_file_mb", "top_k", "threads"}
+_NOT_VARIED = {*SHAPING, *NOT_ANSWERING, "max_file_mb", "top_k", "threads", "llm_base_url", "llm_model"}
 
 
 @dataclass(frozen=True, slots=True)
