@@ -266,7 +266,8 @@ class Rag:
     def _writer_for(self, mode: Mode | None) -> LanguageModel | None:
         if mode == "written" and self._writer is None:
             raise UsageError(
-                "mode written: no language model is configured; set RAG_LLM_BASE_URL and RAG_LLM_MODEL, or use --mode quotes"
+                "mode written: no language model is configured; set RAG_LLM_BASE_URL and RAG_LLM_MODEL, "
+                "or use --mode quotes"
             )
         return None if mode == "quotes" else self._writer
 
