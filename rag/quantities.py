@@ -74,7 +74,7 @@ _IN_WORDS = (
     (re.compile(r"\bpercentage\spoints?\b", re.IGNORECASE), "points"),
 )
 _SHARE = re.compile(
-    r"\b(?:(?:an?|one|two|three|four)[\s-])?(?:hal(?:f|ves)|(?:third|quarter|fifth|tenth)s?)\sof\b", re.IGNORECASE
+    r"\b((?:(?:an?|one|two|three|four)[\s-])?(?:hal(?:f|ves)|(?:third|quarter|fifth|tenth)s?))\sof\b", re.IGNORECASE
 )
 # A bound changes what a number says: "under 81 %" is false where it was "over". Of one class any word does.
 _BOUNDS = {
@@ -137,7 +137,7 @@ def quantities(text: str) -> frozenset[Quantity]:
     """Return the amounts and dates of a text. "One" and "first" are seldom numbers and are left out."""
     dates, text = _dates(text)
     found: set[Quantity] = set(dates.values())
-    found |= {Amount(" ".join(re.split(r"[\s-]", match.group().casefold())), "share") for match in _SHARE.finditer(text)}
+    found |= {Amount(re.sub(r"[\s-]", " ", match[1].casefold()), "of it") for match in _SHARE.finditer(text)}
     found |= {Amount(match[1].casefold() + "day", "weekday") for match in _WEEKDAY.finditer(text)}
     found |= {Amount("some", _UNITS[match["unit"].casefold()]) for match in _SOME.finditer(text)}
     found |= {Amount(match.group().casefold(), "vague") for match in _VAGUE.finditer(text)}
@@ -213,6 +213,8 @@ def _is_counted(said: Amount, known: Collection[Amount]) -> bool:
     alike = [amount for amount in known if said.value in {amount.value, "some"}]
     if said.unit:
         return any(amount.unit == said.unit for amount in alike)
+    if said.of == "times" and any(amount.unit == "ordinal" for amount in alike):
+        return True  # who met for the second time met twice
     return any(not said.of or not amount.unit or said.of == amount.of for amount in alike)
 
 

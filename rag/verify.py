@@ -13,7 +13,7 @@ from itertools import combinations
 from rag.answer import cite
 from rag.cite import Written, written_sentences
 from rag.mentions import exchanged, first_unknown, mentions
-from rag.negation import contradicts
+from rag.negation import contradicts, reverses
 from rag.overlap import most_shared, moved, overlap
 from rag.quantities import Date, Quantity, bounds, missing, quantities, quantities_with_years
 from rag.quotations import first_unquoted
@@ -182,7 +182,8 @@ def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, s
     before = " ".join(document.text[max(0, span.start - _BEFORE_CHARS) : span.start] for document, span in places)
     around = text_around(places)
     publishers = " ".join(filter(None, (name for d, _ in places for name in (d.publisher, d.author))))
-    if who := misattributed(said.text, source, before=before, around=around, publishers=publishers):
+    quoted = any(_goes_on_quoting(document.text[: span.start]) for document, span in places)
+    if who := misattributed(said.text, source, before=before, around=around, publishers=publishers, is_quoted=quoted):
         return "wrong speaker", f"its sources do not have {who} say so"
     if number := moved(said.text, source):
         return "wrong number", f"its sources say {number} of something else"
@@ -190,6 +191,8 @@ def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, s
         return "wrong name", f"its sources say so of another than {name}"
     if word := contradicts(said.text, source):
         return "negated", f"its sources say the opposite: {word}"
+    if word := reverses(said.text, source):
+        return "negated", f"its sources have nothing like this word: {word}"
     return None
 
 
@@ -229,6 +232,11 @@ def _combinations(text: str, every: Sequence[Place]) -> Iterator[tuple[Place, ..
 def text_around(places: Sequence[Place]) -> str:
     """Return what stands around places in their documents, themselves included."""
     return "\n".join(d.text[max(0, span.start - _AROUND_CHARS) : span.end + _AROUND_CHARS] for d, span in places)
+
+
+def _goes_on_quoting(before: str) -> bool:
+    """Whether a quotation is open behind a text: curly marks tell it anywhere, straight ones in their paragraph."""
+    return before.rfind("“") > before.rfind("”") or before[before.rfind("\n") + 1 :].count('"') % 2 == 1
 
 
 def _joined(places: Sequence[Place]) -> tuple[Place, ...]:
