@@ -71,14 +71,35 @@ def exchanged(text: str, source: str, known: Iterable[str]) -> str | None:
     """Return a name that stands in a sentence where its source has another one: "Alpha won", of "Beta won".
 
     Compared are those that stand as subjects do. None if the two share one, or if the source has none or a pronoun.
+    A name that is put together of two others is exchanged wherever it stands: "Ada Beta", of Ada Alpha and Bea Beta.
     """
-    lower = _lower_case(tuple(known))
+    known = tuple(known)
+    lower = _lower_case(known)
+    if mixed := _mixed(text, known):
+        return mixed
     ours, theirs = _subjects(text, lower), _subjects(source, lower)
     if not ours or not theirs or _PRONOUN.search(source):
         return None
     is_shared = any(first_unknown([name], [source]) is None for name in ours)
     is_shared |= any(first_unknown([name], [text]) is None for name in theirs)
     return None if is_shared else ours[0]
+
+
+def _mixed(text: str, known: Iterable[str]) -> str | None:
+    """Return a name whose neighbour in the text is another's: both have neighbours in what is known, but not so."""
+    pairs = set().union(*map(_neighbours, known))
+    firsts, seconds = {first for first, _ in pairs}, {second for _, second in pairs}
+    wrong = (pair for pair in _neighbours(text) if pair not in pairs and pair[0] in firsts and pair[1] in seconds)
+    return next((second.capitalize() for _, second in wrong), None)
+
+
+def _neighbours(text: str) -> list[tuple[str, str]]:
+    """Return the names that follow each other, with nothing but titles between them, folded."""
+    tokens = [token for token in TOKEN.findall(text) if token.casefold() not in TITLES]
+    is_name = [token[0].isupper() and len(token) > 1 and not is_plain(token) for token in tokens]
+    return [
+        (fold(tokens[at]), fold(tokens[at + 1])) for at in range(len(tokens) - 1) if is_name[at] and is_name[at + 1]
+    ]
 
 
 def _subjects(text: str, lower: Collection[str]) -> list[str]:

@@ -58,7 +58,7 @@ _CROWD = re.compile(
     rf"|\baccording\sto\s(?:(?:some|many|most|several|other)\s)?(?-i:[a-z]\w+s)\b",
     re.IGNORECASE,
 )
-_IN_QUOTATION = re.compile(r"[“”\"«»„]|\b(?:I|we|me|us|my|our)\b")
+_TELLS = re.compile(rf"[“”\"«»„]|\b(?:I|we|me|us|my|our|(?i:{_VERB}|{_NOUN}))\b")
 SPEECH = frozenset(stemmer().stemWords([v.replace("[sz]", "s") for v in _SPEECH] + _IRREGULAR))  # stems
 
 
@@ -79,7 +79,7 @@ def misattributed(
 
     before: what stands before the source, where "he" may be named. around: the text around it, where one is named who
     says "I" or is only described. publishers: names of those who wrote all of it. is_quoted: whether a quotation that began before the source goes on
-    in it. Only then, or where the source quotes, describes a speaker or says "I", may one named around it speak.
+    in it. Only then, or where the source quotes, tells of speech or says "I", may one named around it speak.
     """
     speaking, he = speakers(source), _pronoun_speaks(source)
     for who in speakers(text):
@@ -87,7 +87,7 @@ def misattributed(
             continue
         if he is not None and _is_among(who, speakers(source[:he]) or re.findall(_NAME, before + source[:he])):
             continue
-        is_told = not speaking and (is_quoted or _IN_QUOTATION.search(source))
+        is_told = not speaking and (is_quoted or _TELLS.search(source))
         is_open = he is None and not _CROWD.search(source) and (is_told or _DESCRIBED.search(source))
         if is_open and _is_among(who, speakers(around)):
             continue

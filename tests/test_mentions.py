@@ -15,10 +15,13 @@ from rag.mentions import exchanged, first_unknown, mentions
         ("Sixty ships left Oslo's port.", ["Oslo"]),
         ("The Oslo–Gdansk line", ["Oslo", "Gdansk"]),
         ("Massimov quietly left.", ["Massimov"]),
+        ("Wales closed the port.", ["Wales"]),
+        ("The King met the Queen Ada.", ["King", "Ada"]),
+        ("They met in 北京 in May.", ["北京"]),
     ],
 )
 def test_names_are_told_by_capitals_and_at_the_start_by_what_is_known(text: str, names: list[str]):
-    assert mentions(text, ["revenue of the plant"]) == names
+    assert mentions(text, ["revenue of the plant; a settlement"]) == names
 
 
 @pytest.mark.parametrize(
