@@ -56,8 +56,9 @@ def first_unknown(
 ) -> str | None:
     """Return the first name that no text has: spelt as in retrieval, by a synonym, as initials, or derived from it."""
     groups = tuple(tuple(group) for group in synonyms)
-    words_of, initials_of = zip(*(_vocabulary(text, groups) for text in known), strict=True)
-    folded, initials = frozenset().union(*words_of), frozenset().union(*initials_of)
+    vocabularies = [_vocabulary(text, groups) for text in known]
+    folded = frozenset[str]().union(*(words_of for words_of, _ in vocabularies))
+    initials = frozenset[str]().union(*(initials_of for _, initials_of in vocabularies))
     for name in names:
         sought = fold(name)
         if sought in folded or sought in initials:
@@ -87,7 +88,7 @@ def exchanged(text: str, source: str, known: Iterable[str]) -> str | None:
 
 def _mixed(text: str, known: Iterable[str]) -> str | None:
     """Return a name whose neighbour in the text is another's: both have neighbours in what is known, but not so."""
-    pairs = set().union(*map(_neighbours, known))
+    pairs = frozenset[tuple[str, str]]().union(*map(_neighbours, known))
     firsts, seconds = {first for first, _ in pairs}, {second for _, second in pairs}
     wrong = (pair for pair in _neighbours(text) if pair not in pairs and pair[0] in firsts and pair[1] in seconds)
     return next((second.capitalize() for _, second in wrong), None)

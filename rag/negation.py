@@ -21,11 +21,11 @@ _PASSED_OVER = frozenset("longer even yet quite really been being be have has ha
 _MARKS = frozenset(',;:.!?()–—"“”')
 _CLAUSE_END = _MARKS | frozenset("but while although because that which who and or than".split())
 _PREFIX = re.compile(r"(?:un(?=\w{4})|(?:non-?|in|im|ir|il|dis)(?=\w{5}))")
-# Words that deny by their meaning: beside one of them, a missing "not" proves nothing.
 _DOUBTS = frozenset("doubt doubts doubted doubtful unlikely disbelieves".split())
+# Words that deny by their meaning: beside one of them, a missing "not" proves nothing.
 _DENYING = frozenset("lack refus deni fail reject exclud avoid prevent ceas unlik".split())
-# Words that turn what is said into its opposite, or undo it, where they are added: "failed to", "lost", "opposed". Those
-# of a line may stand for each other; only the first two lines say no more than "not".
+# Words that turn what is said into its opposite, or undo it, where they are added: "failed to", "lost". Those of
+# a line may stand for each other; only the first two lines say no more than "not".
 _REVERSING = tuple(
     frozenset(map(root, line.split()))
     for line in (
@@ -63,6 +63,8 @@ def contradicts(text: str, source: str) -> str | None:
     """
     said_no, said_yes = _polarity(text)
     source_no, source_yes = _polarity(source)
+    disbelieved = _unbelieved(source)
+    source_yes -= disbelieved
     # What either says both ways is no contradiction: "did not resign in May, resigned in June".
     flipped = (said_no - said_yes) & (source_yes - source_no)
     reverse = (source_no - source_yes) & (said_yes - said_no)
@@ -71,14 +73,14 @@ def contradicts(text: str, source: str) -> str | None:
     reverse = reverse & _DENYING if said_yes & _DENYING else reverse
     if said_no and source_no and _RAISING & (flipped | reverse):
         return None  # both deny the same
-    unbelieved = _unbelieved(source) & said_yes
+    unbelieved = disbelieved & said_yes
     if not (_CUES | _DOUBTS) & set(_tokens(text)) and len(unbelieved) >= _MIN_UNBELIEVED:
         return min(unbelieved)
     return min(flipped | reverse, default=None)
 
 
 def _unbelieved(text: str) -> frozenset[str]:
-    """Return the roots of what a text says somebody does not believe: "I do not believe that …", up to the next mark."""
+    """Return the roots of what a text says somebody does not believe, "I do not believe that …", up to a mark."""
     tokens = _tokens(text)
     found: set[str] = set()
     for at, token in enumerate(tokens):

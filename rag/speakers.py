@@ -78,8 +78,9 @@ def misattributed(
     """Return whom a sentence has say what the source does not have them say; None if all speak who are said to.
 
     before: what stands before the source, where "he" may be named. around: the text around it, where one is named who
-    says "I" or is only described. publishers: names of those who wrote all of it. is_quoted: whether a quotation that began before the source goes on
-    in it. Only then, or where the source quotes, tells of speech or says "I", may one named around it speak.
+    says "I" or is only described. publishers: names of those who wrote all of it. is_quoted: whether a quotation that
+    began before the source goes on in it. Only then, or where the source quotes, tells of speech or says "I", may one
+    named around it speak.
     """
     speaking, he = speakers(source), _pronoun_speaks(source)
     for who in speakers(text):

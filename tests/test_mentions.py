@@ -65,3 +65,15 @@ def test_a_name_in_the_place_of_another_is_told():
 )
 def test_a_name_that_a_source_has_or_leaves_open_is_not_exchanged(text: str, source: str):
     assert exchanged(text, source, [source]) is None
+
+
+def test_a_name_put_together_of_two_others_is_exchanged():
+    source = "Polish President Ada Alpha met the Czech minister Bea Beta."
+    assert exchanged("Ada Beta met Bea Alpha.", source, [source]) == "Beta"
+    assert exchanged("Czech President Ada Alpha met Bea Beta.", source, [source]) == "Ada"
+    assert exchanged("President Ada Alpha met Bea Beta.", source, [source]) is None
+
+
+def test_nothing_is_known_where_there_is_no_text():
+    assert first_unknown(["Ada"], []) == "Ada"
+    assert first_unknown([], []) is None
