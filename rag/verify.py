@@ -34,7 +34,7 @@ _BEFORE_CHARS = 300  # in which "he" is named
 _AROUND_CHARS = 1500  # in which those who speak as "I" are named: passages are seldom longer
 # A sentence is supported if overlap + _MODEL_WEIGHT * probability reaches _MIN_SUPPORT: what is nearly verbatim stands
 # without the model, which decides where fewer words are shared. Chosen on the development half of evals/gold/gate.jsonl
-# with trained-reader, whose probabilities tell statements apart at AUROC .77: five of 154 sound sentences are refused
+# with trained-reader, whose probabilities tell statements apart at AUROC .77: when it was chosen, five of 154 sound sentences were refused
 # for it, ten of 50 unsupported ones pass (python -m evals.gate --split dev). Better weights deserve a greater weight.
 _MODEL_WEIGHT = 0.5
 _MIN_SUPPORT = 0.7
