@@ -34,8 +34,9 @@ _BEFORE_CHARS = 300  # in which "he" is named
 _AROUND_CHARS = 1500  # in which those who speak as "I" are named: passages are seldom longer
 # A sentence is supported if overlap + _MODEL_WEIGHT * probability reaches _MIN_SUPPORT: what is nearly verbatim stands
 # without the model, which decides where fewer words are shared. Chosen on the development half of evals/gold/gate.jsonl
-# with trained-reader, whose probabilities tell statements apart at AUROC .77: when it was chosen, five of 154 sound sentences were refused
-# for it, ten of 50 unsupported ones pass (python -m evals.gate --split dev). Better weights deserve a greater weight.
+# with trained-reader, whose probabilities tell statements apart at AUROC .77: five of the first 154 sound
+# sentences were refused for it, ten of the first 50 unsupported ones passed (python -m evals.gate --split dev). Better
+# weights deserve a greater weight.
 _MODEL_WEIGHT = 0.5
 _MIN_SUPPORT = 0.7
 _SPREAD: tuple[Fault, str] = ("unsupported", f"no {_MAX_SENTENCES} sentences of its sources hold all of it")
@@ -198,7 +199,7 @@ def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, s
 
 def _known_quantities(text: str, places: Sequence[Place]) -> frozenset[Quantity]:
     """Return what places count and date. When a document appeared counts only beside the word that it appeared."""
-    published = _PUBLISHED.search(text)
+    published = _PUBLISHED.match(text)
     said = quantities(published.group()) if published else frozenset[Quantity]()
     appeared = {Date(d.date.year, d.date.month, d.date.day) for d, _ in places if d.date}
     known = (
