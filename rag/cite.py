@@ -17,7 +17,7 @@ from rag.types import Span
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _NUMBERS = r"[-−]?\d[\d.,;&\s]*(?:(?:[-–—]|and|to)\s*\d[\d.,;&\s]*)*"
 _MARKER = re.compile(
-    rf"[\[【](?:(?:source|passage|ref|doc)s?\.?\s*|\^)?(?P<square>{_NUMBERS})(?:†[^\[\]【】()\n{_SUPERSCRIPTS}]*)?[\]】]"
+    rf"[\[【［〔]\s*(?:(?:source|passage|ref|doc)s?[.:]?\s*\#?|\^)?(?P<square>{_NUMBERS})(?:†[^\[\]【】()\n{_SUPERSCRIPTS}]*)?[\]】］〕]"
     rf"(?:\((?=https?:|www\.|\#)[^()\s{_SUPERSCRIPTS}]*\))?"  # [1](address)
     r"|(?<=[\w.!?…,;:”\"'’)\]】])\s?\((?P<round>\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\)(?=\s*(?:[.!?,;:)\[(【]|$)|\s+(?-i:[^\W\d_a-z]))"
     rf"|(?<=[\w.!?…,;:”\"'’)\]】])(?P<raised>[{_SUPERSCRIPTS}]+)",
@@ -35,7 +35,7 @@ _MARKUP = (
     (re.compile(r"\*{2,}|_{2,}|~~|`+"), ""),
     (re.compile(r"(?<!\w)([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?!\w)"), r"\2"),
 )
-_UNDECIDED = frozenset("[【(.!?…" + _SUPERSCRIPTS)
+_UNDECIDED = frozenset("[【［〔(.!?…" + _SUPERSCRIPTS)
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})  # control, zero width, direction, surrogate, unassigned
 

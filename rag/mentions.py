@@ -11,13 +11,9 @@ from functools import lru_cache
 from text_to_num import alpha2digit
 
 from rag.lexical import is_spelling_of, rephrasings
-from rag.names import FUNCTION_WORDS, TOKEN, is_plain, name_runs, opens_sentence
+from rag.names import FUNCTION_WORDS, TITLES, TOKEN, is_plain, name_runs, opens_sentence
 from rag.words import STOPWORDS, fold, stemmer, words
 
-# What ordinary words end in, and names of persons and places seldom do. Only asked of the first word of a sentence.
-_ORDINARY_END = re.compile(
-    r"(?:ing|ed|ly|tion|sion|ment|ness|ity|ance|ence|ship|ism|ical|ous|ive|ful|less|wards?|wise|es|[^aeious]s)$"
-)
 _ORDINARY = frozenset(
     "today yesterday tomorrow meanwhile together moreover instead furthermore thus hence later soon early earlier "
     "therefore nevertheless nonetheless afterwards thereafter indeed overall perhaps maybe people one none "
@@ -34,18 +30,25 @@ _MIN_SHARED_CHARS = 4  # "Syria", "Syrian"; with three, Iran and Iraq would be o
 def mentions(text: str, known: Iterable[str]) -> list[str]:
     """Return the words of a sentence that are names or parts of them, in order. known: texts of the same matter.
 
-    At its start a capital says nothing: a word there is no name if ``known`` has it in lower case, or if it has an
-    ending that names seldom have.
+    At its start a capital says nothing: a word there is no name if ``known`` has it in lower case. A title is one where
+    it stands for a person, "the King", and so is a word of a script without capitals.
     """
     tokens = TOKEN.findall(text)
     lower = _lower_case(tuple(known))
     found = []
     for at, token in enumerate(tokens):
         for part in re.split(r"[-‐‑–]", token):
-            is_name = part[:1].isupper() and len(part) > 1 and not is_plain(part)
+            is_capital = part[:1].isalpha() and not part[:1].islower() and len(part) > 1
+            is_name = is_capital and (not is_plain(part) or _stands_for_a_person(tokens, at))
             if is_name and not (opens_sentence(tokens, at) and _is_ordinary(part, lower)):
                 found.append(part)
     return found
+
+
+def _stands_for_a_person(tokens: Sequence[str], at: int) -> bool:
+    """Whether a title follows an article and no name follows it: "the King", not "the Kazakh President Tokayev"."""
+    is_title = tokens[at].casefold() in TITLES and at > 0 and tokens[at - 1].casefold() == "the"
+    return is_title and not any(token[0].isupper() for token in tokens[at + 1 : at + 2])
 
 
 def first_unknown(
@@ -53,8 +56,9 @@ def first_unknown(
 ) -> str | None:
     """Return the first name that no text has: spelt as in retrieval, by a synonym, as initials, or derived from it."""
     groups = tuple(tuple(group) for group in synonyms)
-    words_of, initials_of = zip(*(_vocabulary(text, groups) for text in known), strict=True)
-    folded, initials = frozenset().union(*words_of), frozenset().union(*initials_of)
+    vocabularies = [_vocabulary(text, groups) for text in known]
+    folded = frozenset[str]().union(*(words_of for words_of, _ in vocabularies))
+    initials = frozenset[str]().union(*(initials_of for _, initials_of in vocabularies))
     for name in names:
         sought = fold(name)
         if sought in folded or sought in initials:
@@ -68,14 +72,35 @@ def exchanged(text: str, source: str, known: Iterable[str]) -> str | None:
     """Return a name that stands in a sentence where its source has another one: "Alpha won", of "Beta won".
 
     Compared are those that stand as subjects do. None if the two share one, or if the source has none or a pronoun.
+    A name that is put together of two others is exchanged wherever it stands: "Ada Beta", of Ada Alpha and Bea Beta.
     """
-    lower = _lower_case(tuple(known))
+    known = tuple(known)
+    lower = _lower_case(known)
+    if mixed := _mixed(text, known):
+        return mixed
     ours, theirs = _subjects(text, lower), _subjects(source, lower)
     if not ours or not theirs or _PRONOUN.search(source):
         return None
     is_shared = any(first_unknown([name], [source]) is None for name in ours)
     is_shared |= any(first_unknown([name], [text]) is None for name in theirs)
     return None if is_shared else ours[0]
+
+
+def _mixed(text: str, known: Iterable[str]) -> str | None:
+    """Return a name whose neighbour in the text is another's: both have neighbours in what is known, but not so."""
+    pairs = frozenset[tuple[str, str]]().union(*map(_neighbours, known))
+    firsts, seconds = {first for first, _ in pairs}, {second for _, second in pairs}
+    wrong = (pair for pair in _neighbours(text) if pair not in pairs and pair[0] in firsts and pair[1] in seconds)
+    return next((second.capitalize() for _, second in wrong), None)
+
+
+def _neighbours(text: str) -> list[tuple[str, str]]:
+    """Return the names that follow each other, with nothing but titles between them, folded."""
+    tokens = [token for token in TOKEN.findall(text) if token.casefold() not in TITLES]
+    is_name = [token[0].isupper() and len(token) > 1 and not is_plain(token) for token in tokens]
+    return [
+        (fold(tokens[at]), fold(tokens[at + 1])) for at in range(len(tokens) - 1) if is_name[at] and is_name[at + 1]
+    ]
 
 
 def _subjects(text: str, lower: Collection[str]) -> list[str]:
@@ -114,8 +139,7 @@ def _is_ordinary(word: str, lower: Collection[str]) -> bool:
     folded = fold(word)
     if folded in _ORDINARY or folded in STOPWORDS or folded in lower or stemmer().stemWord(folded) in lower:
         return True
-    is_number = str(alpha2digit(folded, "en", threshold=0)) != folded
-    return is_number or bool(_ORDINARY_END.search(folded))
+    return str(alpha2digit(folded, "en", threshold=0)) != folded
 
 
 def _is_derived(one: str, other: str) -> bool:

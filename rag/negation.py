@@ -1,6 +1,6 @@
 """What a text denies, by its words: "not", "no", "without", "un-", and how far each of them reaches.
 
-Knows nothing about meaning: a denial that is put in other words ("refused to") is for the evidence model. Called by
+Knows nothing about meaning beyond a closed class of words that reverse what they stand by ("refused to"). Called by
 ``rag.verify``.
 """
 
@@ -15,12 +15,45 @@ _OF_SUBJECTS = frozenset("none neither nor".split())  # "none of the contacts wa
 _CUE_PHRASES = re.compile(r"\b(?:rather\sthan|instead\sof|as\sopposed\sto)\b", re.IGNORECASE)
 _SHORT = re.compile(r"n['’]t\b", re.IGNORECASE)  # "doesn't"
 _RAISING = frozenset("expect believ think want seem intend plan suppos".split())  # "expects no X": "does not expect X"
+_JUDGING = frozenset("consid regard".split())  # "does not consider it realistic"
 _HEDGES = frozenset("only just merely simply necessarily".split())  # "not only" denies nothing
 _PASSED_OVER = frozenset("longer even yet quite really been being be have has had do does did".split())
-_CLAUSE_END = frozenset(',;:.!?()–—"“”') | frozenset("but while although because that which who and or than".split())
+_MARKS = frozenset(',;:.!?()–—"“”')
+_CLAUSE_END = _MARKS | frozenset("but while although because that which who and or than".split())
 _PREFIX = re.compile(r"(?:un(?=\w{4})|(?:non-?|in|im|ir|il|dis)(?=\w{5}))")
+_DOUBTS = frozenset("doubt doubts doubted doubtful unlikely disbelieves".split())
 # Words that deny by their meaning: beside one of them, a missing "not" proves nothing.
 _DENYING = frozenset("lack refus deni fail reject exclud avoid prevent ceas unlik".split())
+# Words that turn what is said into its opposite, or undo it, where they are added: "failed to", "lost". Those of
+# a line may stand for each other; only the first two lines say no more than "not".
+_REVERSING = tuple(
+    frozenset(map(root, line.split()))
+    for line in (
+        "fail refuse decline reject deny resist oppose",
+        "false untrue wrong impossible unlikely",
+        "lose strip deprive revoke remove forfeit",
+        "force compel coerce pressure involuntary",
+        "violate breach break betray",
+        "abandon withdraw quit renounce desert",
+        "expel exclude oust banish dismiss",
+        "cancel scrap abolish repeal annul",
+        "restore reinstate",
+        "rig forge fake falsify fraudulent",
+    )
+)
+_N_ONLY_DENYING = 2
+_MIN_UNBELIEVED = 2  # words that a statement shares with what its source does not believe
+
+
+def reverses(text: str, source: str) -> str | None:
+    """Return a word that turns what a text says, and that its source has neither itself nor one like it."""
+    there = {root(token) for token in _tokens(source)}
+    denies = bool(_CUES & set(_tokens(source)))
+    for token in _tokens(text):
+        for n, alike in enumerate(_REVERSING):
+            if root(token) in alike and not alike & there and not (denies and n < _N_ONLY_DENYING):
+                return token
+    return None
 
 
 def contradicts(text: str, source: str) -> str | None:
@@ -30,6 +63,8 @@ def contradicts(text: str, source: str) -> str | None:
     """
     said_no, said_yes = _polarity(text)
     source_no, source_yes = _polarity(source)
+    disbelieved = _unbelieved(source)
+    source_yes -= disbelieved
     # What either says both ways is no contradiction: "did not resign in May, resigned in June".
     flipped = (said_no - said_yes) & (source_yes - source_no)
     reverse = (source_no - source_yes) & (said_yes - said_no)
@@ -38,7 +73,21 @@ def contradicts(text: str, source: str) -> str | None:
     reverse = reverse & _DENYING if said_yes & _DENYING else reverse
     if said_no and source_no and _RAISING & (flipped | reverse):
         return None  # both deny the same
+    unbelieved = disbelieved & said_yes
+    if not (_CUES | _DOUBTS) & set(_tokens(text)) and len(unbelieved) >= _MIN_UNBELIEVED:
+        return min(unbelieved)
     return min(flipped | reverse, default=None)
+
+
+def _unbelieved(text: str) -> frozenset[str]:
+    """Return the roots of what a text says somebody does not believe, "I do not believe that …", up to a mark."""
+    tokens = _tokens(text)
+    found: set[str] = set()
+    for at, token in enumerate(tokens):
+        if root(token) in _RAISING | _JUDGING and _CUES & set(tokens[max(0, at - 2) : at]):
+            end = next((i for i in range(at + 1, len(tokens)) if tokens[i] in _MARKS), len(tokens))
+            found |= {root(word) for word in tokens[at + 1 : end] if _carries_meaning(word)}
+    return frozenset(found)
 
 
 def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:

@@ -30,6 +30,7 @@ _DATES = tuple(
     )
 )
 _MONTH_ALONE = re.compile(rf"(?<!\w)(?:{'|'.join(name.capitalize() for name in _MONTHS)})\b")
+_YEAR_ALONE = re.compile(rf"(?<![\w.,$€£-]){_YEAR}(?![\w%]|[.,]\d)")
 _WEEKDAY = re.compile(r"\b(mon|tues|wednes|thurs|fri|satur|sun)days?\b", re.IGNORECASE)
 
 _UNITS = {
@@ -68,7 +69,24 @@ _IN_WORDS = (
     (re.compile(r"\bhalf\sa\s(?=\w+illion|dozen)", re.IGNORECASE), "0.5 "),
     (re.compile(r"\b(?:a\s)?dozen\b", re.IGNORECASE), "12"),
     (re.compile(r"\bsecond(?=\s\w)", re.IGNORECASE), "2nd"),
+    (re.compile(r"\btwice\b", re.IGNORECASE), "2 times"),
+    (re.compile(r"\b(?:once|one\stime)(?=\s*(?:[.;!?]|$|in\s\d))", re.IGNORECASE), "1 time"),  # not "once called"
+    (re.compile(r"\bpercentage\spoints?\b", re.IGNORECASE), "points"),
 )
+_SHARE = re.compile(
+    r"\b((?:(?:an?|one|two|three|four)[\s-])?(?:hal(?:f|ves)|(?:third|quarter|fifth|tenth)s?))\sof\b", re.IGNORECASE
+)
+# A bound changes what a number says: "under 81 %" is false where it was "over". Of one class any word does.
+_BOUNDS = {
+    name: re.compile(rf"\b(?:{words})\s(?:[A-Z]{{0,2}}[$€£¥₸₽₹]\s?)?(?=\d)", re.IGNORECASE)
+    for name, words in {
+        "under": r"under|below|(?:less|fewer|no\smore)\sthan|at\smost|up\sto",
+        "nearly": r"nearly|almost|just\sunder|close\sto|barely",
+        "over": r"over|above|(?<!no\s)more\sthan|at\sleast|exceed(?:s|ed|ing)?",
+        "exactly": r"exactly|precisely",
+    }.items()
+}
+_IRREGULAR_PLURALS = frozenset("people men women children".split())
 _NUMBER = re.compile(
     r"(?P<money>US\$|[$€£¥₸₽₹])?\s?(?P<minus>(?<![\w)\]])[-−])?(?<![\w.,])"
     r"(?P<digits>\d{1,3}(?:[,\u202f\u00a0]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
@@ -117,16 +135,44 @@ Quantity = Amount | Date
 @lru_cache(maxsize=2048)
 def quantities(text: str) -> frozenset[Quantity]:
     """Return the amounts and dates of a text. "One" and "first" are seldom numbers and are left out."""
-    found: set[Quantity] = set()
-    for pattern in _DATES:
-        for match in pattern.finditer(text):
-            found.add(_date(match.groupdict()))
-        text = pattern.sub(" · ", text)
-    found |= {Date(None, _month(match.group())) for match in _MONTH_ALONE.finditer(text)}
+    dates, text = _dates(text)
+    found: set[Quantity] = set(dates.values())
+    found |= {Amount(re.sub(r"[\s-]", " ", match[1].casefold()), "of it") for match in _SHARE.finditer(text)}
     found |= {Amount(match[1].casefold() + "day", "weekday") for match in _WEEKDAY.finditer(text)}
     found |= {Amount("some", _UNITS[match["unit"].casefold()]) for match in _SOME.finditer(text)}
     found |= {Amount(match.group().casefold(), "vague") for match in _VAGUE.finditer(text)}
     return frozenset(found | set(_amounts(_in_digits(_VAGUE.sub("·", text)))))
+
+
+def quantities_with_years(text: str, *, before: str, year: int | None) -> frozenset[Quantity]:
+    """Return the amounts and dates of a text, and each date with its year.
+
+    Where it has none, its year is the nearest that stands before it, there or in what goes before; else ``year``, in
+    which the text was written.
+    """
+    found = set(quantities(text))
+    for at, date in _dates(text)[0].items():
+        if date.year is None:
+            earlier = _YEAR_ALONE.findall(before + text[:at])
+            found.discard(date)
+            found.add(Date(int(earlier[-1]) if earlier else year, date.month, date.day))
+    return frozenset(found)
+
+
+def bounds(text: str) -> frozenset[str]:
+    """Return how the numbers of a text are bounded: "under", "nearly", "over", "exactly"."""
+    text = _in_digits(text)
+    return frozenset(name for name, pattern in _BOUNDS.items() if pattern.search(text))
+
+
+def _dates(text: str) -> tuple[dict[int, Date], str]:
+    """Return the dates of a text by their place, and the text with them blotted out."""
+    found: dict[int, Date] = {}
+    for pattern in _DATES:
+        found |= {match.start(): _date(match.groupdict()) for match in pattern.finditer(text)}
+        text = pattern.sub(lambda match: "·".center(len(match.group())), text)
+    found |= {match.start(): Date(None, _month(match.group())) for match in _MONTH_ALONE.finditer(text)}
+    return found, text
 
 
 def wording(text: str) -> str:
@@ -138,9 +184,9 @@ def wording(text: str) -> str:
     )
 
 
-def missing(said: Collection[Quantity], known: Collection[Quantity], *, years: Collection[int] = ()) -> list[str]:
-    """Return what is said and not known, in words. years: those that may complete a known date without one."""
-    completing = {date.year for date in known if isinstance(date, Date)} | set(years)
+def missing(said: Collection[Quantity], known: Collection[Quantity]) -> list[str]:
+    """Return what is said and not known, in words."""
+    completing = {date.year for date in known if isinstance(date, Date)}
     amounts = {amount for amount in known if isinstance(amount, Amount)}
     completing |= {int(amount.value) for amount in amounts if amount.value.isdecimal() and len(amount.value) == 4}
     amounts |= {Amount(str(date.year)) for date in known if isinstance(date, Date)}
@@ -167,6 +213,8 @@ def _is_counted(said: Amount, known: Collection[Amount]) -> bool:
     alike = [amount for amount in known if said.value in {amount.value, "some"}]
     if said.unit:
         return any(amount.unit == said.unit for amount in alike)
+    if said.of == "times" and any(amount.unit == "ordinal" for amount in alike):
+        return True  # who met for the second time met twice
     return any(not said.of or not amount.unit or said.of == amount.of for amount in alike)
 
 
@@ -218,4 +266,5 @@ def _amount(match: re.Match[str], text: str) -> Amount:
     if behind and behind["percent"]:
         return Amount(shown, "%")
     unit = _UNITS.get(word) or _UNITS.get(word.removesuffix("s"), "")
-    return Amount(shown, unit, "" if unit or not re.search(r"[^s]s$", word) else word)
+    is_plural = word in _IRREGULAR_PLURALS or bool(re.search(r"[^s]s$", word))
+    return Amount(shown, unit, word if is_plural and not unit else "")

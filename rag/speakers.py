@@ -13,10 +13,16 @@ from rag.words import fold, stemmer
 _SPEECH = (
     "say tell ask add state note explain stress emphasi[sz]e argue warn admit insist recall declare remark claim "
     "believe announce acknowledge observe suggest describe call mention portray present frame reply answer "
-    "conclude question name reiterate reveal point praise dismiss demand confirm deny report liken"
+    "conclude question name reiterate reveal point praise dismiss demand confirm deny report liken think complain "
+    "promise consider fear hope predict"
 ).split()
-_IRREGULAR = "said says told tells wrote writes replies replied denies denied".split()
-_VERB = "(?:" + "|".join([*(rf"{verb.removesuffix('e')}(?:e?[sd]|ing)" for verb in _SPEECH), *_IRREGULAR]) + ")"
+_IRREGULAR = "thought said says told tells wrote writes replies replied denies denied".split()
+# "States" are mostly countries, and who asks for something may not have said so.
+_VERB = (
+    r"(?!states\b(?!\sthat\b)|ask\w*\sfor\b)(?:"
+    + "|".join([*(rf"{verb.removesuffix('e')}(?:e?[sd]|ing)" for verb in _SPEECH), *_IRREGULAR])
+    + ")"
+)
 _NOUN = (
     "(?:view|opinion|words|assessment|account|assertion|statement|comment|remark|praise|criticism|claim|warning|"
     "explanation|disclosure|confirmation|announcement)s?"
@@ -46,6 +52,13 @@ _DESCRIBED = re.compile(
     rf"(?<![\w’'-])(?:the|an?|his|her)\s(?:{_WORD}\s){{0,3}}{_WORD}{_BETWEEN}{_VERB}\b|[,”\"»]\s?{_VERB}\s(?:the|an?)\s",
     re.IGNORECASE,
 )
+# Speakers without a name, of whom no named one may be one: "some analysts believe", "according to experts".
+_CROWD = re.compile(
+    rf"\b(?:some|many|most|several|other|{_WORD}s)\s(?:{_WORD}\s)?(?:{'|'.join(v for v in _SPEECH if v.isalpha())})\b"
+    rf"|\baccording\sto\s(?:(?:some|many|most|several|other)\s)?(?-i:[a-z]\w+s)\b",
+    re.IGNORECASE,
+)
+_TELLS = re.compile(rf"[“”\"«»„]|\b(?:I|we|me|us|my|our|(?i:{_VERB}|{_NOUN}))\b")
 SPEECH = frozenset(stemmer().stemWords([v.replace("[sz]", "s") for v in _SPEECH] + _IRREGULAR))  # stems
 
 
@@ -59,11 +72,15 @@ def speakers(text: str) -> list[str]:
     return list(dict.fromkeys(found[at] for at in sorted(found)))
 
 
-def misattributed(text: str, source: str, *, before: str, around: str, publishers: str = "") -> str | None:
+def misattributed(
+    text: str, source: str, *, before: str, around: str, publishers: str = "", is_quoted: bool = False
+) -> str | None:
     """Return whom a sentence has say what the source does not have them say; None if all speak who are said to.
 
     before: what stands before the source, where "he" may be named. around: the text around it, where one is named who
-    says "I" or is only described. publishers: names of those who wrote all of it.
+    says "I" or is only described. publishers: names of those who wrote all of it. is_quoted: whether a quotation that
+    began before the source goes on in it. Only then, or where the source quotes, tells of speech or says "I", may one
+    named around it speak.
     """
     speaking, he = speakers(source), _pronoun_speaks(source)
     for who in speakers(text):
@@ -71,7 +88,8 @@ def misattributed(text: str, source: str, *, before: str, around: str, publisher
             continue
         if he is not None and _is_among(who, speakers(source[:he]) or re.findall(_NAME, before + source[:he])):
             continue
-        is_open = he is None and (not speaking or _DESCRIBED.search(source))
+        is_told = not speaking and (is_quoted or _TELLS.search(source))
+        is_open = he is None and not _CROWD.search(source) and (is_told or _DESCRIBED.search(source))
         if is_open and _is_among(who, speakers(around)):
             continue
         return who

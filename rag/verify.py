@@ -13,13 +13,14 @@ from itertools import combinations
 from rag.answer import cite
 from rag.cite import Written, written_sentences
 from rag.mentions import exchanged, first_unknown, mentions
-from rag.negation import contradicts
+from rag.negation import contradicts, reverses
 from rag.overlap import most_shared, moved, overlap
-from rag.quantities import Date, Quantity, missing, quantities
+from rag.quantities import Date, Quantity, bounds, missing, quantities, quantities_with_years
 from rag.quotations import first_unquoted
 from rag.sentences import sentences
 from rag.speakers import misattributed, speakers
 from rag.types import Citation, Claim, Document, Fault, Passage, Removed, Span
+from rag.words import fold
 
 Support = Callable[[str, Sequence[str]], float]  # EvidenceModel.support: how probably sentences support a statement
 Place = tuple[Document, Span]
@@ -33,13 +34,17 @@ _BEFORE_CHARS = 300  # in which "he" is named
 _AROUND_CHARS = 1500  # in which those who speak as "I" are named: passages are seldom longer
 # A sentence is supported if overlap + _MODEL_WEIGHT * probability reaches _MIN_SUPPORT: what is nearly verbatim stands
 # without the model, which decides where fewer words are shared. Chosen on the development half of evals/gold/gate.jsonl
-# with trained-reader, whose probabilities tell statements apart at AUROC .77: five of 154 sound sentences are refused
-# for it, ten of 50 unsupported ones pass (python -m evals.gate --split dev). Better weights deserve a greater weight.
+# with trained-reader, whose probabilities tell statements apart at AUROC .77: five of the first 154 sound
+# sentences were refused for it, ten of the first 50 unsupported ones passed (python -m evals.gate --split dev). Better
+# weights deserve a greater weight.
 _MODEL_WEIGHT = 0.5
 _MIN_SUPPORT = 0.7
 _SPREAD: tuple[Fault, str] = ("unsupported", f"no {_MAX_SENTENCES} sentences of its sources hold all of it")
 _NOT_SAID: tuple[Fault, str] = ("unsupported", "its sources do not say so")
-_PUBLISHED = re.compile(r"\b(?:published|reports|reported|writes|wrote|article)\b", re.IGNORECASE)
+# The stretch in which a date may be that of the document: "on 7 May, it reported that", "an article of 7 May 2025".
+_PUBLISHED = re.compile(
+    r".*\b(?:published|reports|reported|writes|wrote|article)\b(?:(?!\sthat\b).){0,30}", re.IGNORECASE
+)
 _LINK = re.compile(r"(?:https?:|www\.|mailto:|data:|javascript:)\S*|\b\w+://\S*", re.IGNORECASE)
 
 
@@ -61,7 +66,10 @@ class Supported:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence, and what of it has to stand in its sources letter by letter. question: may give names as well."""
+    """A sentence, and what of it has to stand in its sources letter by letter.
+
+    question: is no evidence. A name that only it has is a premise of the asker, and often a false one.
+    """
 
     text: str
     question: str
@@ -72,7 +80,7 @@ class Statement:
 
 def statement(text: str, *, question: str, around: Sequence[str], synonyms: Sequence[Sequence[str]] = ()) -> Statement:
     """Return what a sentence states. around: the text its sources stand in, which tells names from other words."""
-    names = mentions(text, (*around, question))
+    names = mentions(text, around)
     return Statement(text, question, quantities(text), tuple(names), tuple(tuple(group) for group in synonyms))
 
 
@@ -157,12 +165,15 @@ def fault_of_facts(said: Statement, places: Sequence[Place]) -> tuple[Fault, str
     documents = list({document.id: document for document, _ in places}.values())
     if (quotation := first_unquoted(said.text, quotes)) is not None:
         return "misquoted", f"not word for word in its sources: {quotation}"
-    if lost := missing(said.quantities, _known_quantities(said.text, quotes, documents), years=_years(documents)):
+    if lost := missing(said.quantities, _known_quantities(said.text, places)):
         return "wrong number", f"not in its sources: {lost[0]}"
+    if bound := min(bounds(said.text) - bounds("\n".join(quotes)), default=None):
+        return "wrong number", f"its sources do not set this bound: {bound}"
     about = [part for d in documents for part in (d.title, d.publisher, d.author) if part]
-    if name := first_unknown(said.names, (said.question, *quotes, *about), synonyms=said.synonyms):
+    if name := first_unknown(said.names, (*quotes, *about), synonyms=said.synonyms):
         says = any(name in speaker for speaker in speakers(said.text))
-        return "wrong speaker" if says else "wrong name", f"not in its sources: {name}"
+        asked = ", only in the question" if fold(name) in fold(said.question) else ""
+        return "wrong speaker" if says else "wrong name", f"not in its sources{asked}: {name}"
     return None
 
 
@@ -172,7 +183,8 @@ def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, s
     before = " ".join(document.text[max(0, span.start - _BEFORE_CHARS) : span.start] for document, span in places)
     around = text_around(places)
     publishers = " ".join(filter(None, (name for d, _ in places for name in (d.publisher, d.author))))
-    if who := misattributed(said.text, source, before=before, around=around, publishers=publishers):
+    quoted = any(_goes_on_quoting(document.text[: span.start]) for document, span in places)
+    if who := misattributed(said.text, source, before=before, around=around, publishers=publishers, is_quoted=quoted):
         return "wrong speaker", f"its sources do not have {who} say so"
     if number := moved(said.text, source):
         return "wrong number", f"its sources say {number} of something else"
@@ -180,19 +192,25 @@ def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, s
         return "wrong name", f"its sources say so of another than {name}"
     if word := contradicts(said.text, source):
         return "negated", f"its sources say the opposite: {word}"
+    if word := reverses(said.text, source):
+        return "negated", f"its sources have nothing like this word: {word}"
     return None
 
 
-def _known_quantities(text: str, quotes: Sequence[str], documents: Sequence[Document]) -> frozenset[Quantity]:
-    """Return what the quotes count and date. When a document appeared counts only for who says that it appeared."""
-    known = frozenset[Quantity]().union(*map(quantities, quotes))
-    if not _PUBLISHED.search(text):
-        return known
-    return known | {Date(d.date.year, d.date.month, d.date.day) for d in documents if d.date}
-
-
-def _years(documents: Sequence[Document]) -> frozenset[int]:
-    return frozenset(document.date.year for document in documents if document.date)
+def _known_quantities(text: str, places: Sequence[Place]) -> frozenset[Quantity]:
+    """Return what places count and date. When a document appeared counts only beside the word that it appeared."""
+    published = _PUBLISHED.match(text)
+    said = quantities(published.group()) if published else frozenset[Quantity]()
+    appeared = {Date(d.date.year, d.date.month, d.date.day) for d, _ in places if d.date}
+    known = (
+        quantities_with_years(
+            span.cut(document.text),
+            before=document.text[max(0, span.start - _AROUND_CHARS) : span.start],
+            year=document.date.year if document.date else None,
+        )
+        for document, span in places
+    )
+    return (said & appeared).union(*known)
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
@@ -215,6 +233,11 @@ def _combinations(text: str, every: Sequence[Place]) -> Iterator[tuple[Place, ..
 def text_around(places: Sequence[Place]) -> str:
     """Return what stands around places in their documents, themselves included."""
     return "\n".join(d.text[max(0, span.start - _AROUND_CHARS) : span.end + _AROUND_CHARS] for d, span in places)
+
+
+def _goes_on_quoting(before: str) -> bool:
+    """Whether a quotation is open behind a text: curly marks tell it anywhere, straight ones in their paragraph."""
+    return before.rfind("“") > before.rfind("”") or before[before.rfind("\n") + 1 :].count('"') % 2 == 1
 
 
 def _joined(places: Sequence[Place]) -> tuple[Place, ...]:

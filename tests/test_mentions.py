@@ -15,10 +15,13 @@ from rag.mentions import exchanged, first_unknown, mentions
         ("Sixty ships left Oslo's port.", ["Oslo"]),
         ("The Oslo–Gdansk line", ["Oslo", "Gdansk"]),
         ("Massimov quietly left.", ["Massimov"]),
+        ("Wales closed the port.", ["Wales"]),
+        ("The King met the Queen Ada.", ["King", "Ada"]),
+        ("They met in 北京 in May.", ["北京"]),
     ],
 )
 def test_names_are_told_by_capitals_and_at_the_start_by_what_is_known(text: str, names: list[str]):
-    assert mentions(text, ["revenue of the plant"]) == names
+    assert mentions(text, ["revenue of the plant; a settlement"]) == names
 
 
 @pytest.mark.parametrize(
@@ -62,3 +65,15 @@ def test_a_name_in_the_place_of_another_is_told():
 )
 def test_a_name_that_a_source_has_or_leaves_open_is_not_exchanged(text: str, source: str):
     assert exchanged(text, source, [source]) is None
+
+
+def test_a_name_put_together_of_two_others_is_exchanged():
+    source = "Polish President Ada Alpha met the Czech minister Bea Beta."
+    assert exchanged("Ada Beta met Bea Alpha.", source, [source]) == "Beta"
+    assert exchanged("Czech President Ada Alpha met Bea Beta.", source, [source]) == "Ada"
+    assert exchanged("President Ada Alpha met Bea Beta.", source, [source]) is None
+
+
+def test_nothing_is_known_where_there_is_no_text():
+    assert first_unknown(["Ada"], []) == "Ada"
+    assert first_unknown([], []) is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.negation import contradicts
+from rag.negation import contradicts, reverses
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,25 @@ def test_double_hedged_and_agreeing_denials_contradict_nothing(text: str, source
 )
 def test_no_text_contradicts_itself(text: str):
     assert contradicts(text, text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "word"),
+    [
+        ("He failed to repeal the law.", "He repealed the law.", "failed"),
+        ("She lost the vote.", "She won the vote.", "lost"),
+        ("She was forced to leave.", "She left.", "forced"),
+        ("He refused to sign.", "He did not sign.", None),
+        ("He lost his seat.", "He was stripped of his seat.", None),
+        ("He signed.", "He refused to pay and signed.", None),
+    ],
+)
+def test_a_word_of_reversal_has_to_stand_in_the_source(text: str, source: str, word: str | None):
+    assert reverses(text, source) == word
+
+
+def test_what_a_source_does_not_believe_is_not_said():
+    source = "I do not believe that the board has serious resources to buy the yard."
+    assert contradicts("The board has serious resources to buy the yard.", source)
+    assert contradicts("She doubts that the board has serious resources.", source) is None
+    assert contradicts("The board does not have serious resources.", source) is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.quantities import Amount, Date, missing, quantities, wording
+from rag.quantities import Amount, Date, bounds, missing, quantities, quantities_with_years, wording
 
 
 @pytest.mark.parametrize(
@@ -14,12 +14,16 @@ from rag.quantities import Amount, Date, missing, quantities, wording
         ("three decades", {Amount("3", "decade")}),
         ("81%", {Amount("81", "%")}),
         ("eighty-one per cent", {Amount("81", "%")}),
-        ("81 percentage points", {Amount("81", "%")}),
+        ("81 percentage points", {Amount("81", "point")}),
         ("$11 billion", {Amount("11000000000", "dollar")}),
         ("11bn dollars", {Amount("11000000000", "dollar")}),
         ("US$11,000,000,000", {Amount("11000000000", "dollar")}),
         ("eleven billion US dollars", {Amount("11000000000", "dollar")}),
         ("half a million tons", {Amount("500000", "ton")}),
+        ("two-thirds of the vote", {Amount("two thirds", "of it")}),
+        ("they met once.", {Amount("1")}),
+        ("they met twice", {Amount("2", "", "times")}),
+        ("81 people", {Amount("81", "", "people")}),
         ("a dozen ships", {Amount("12", "", "ships")}),
         ("-5 degrees", {Amount("-5", "degree")}),
         ("the 15th forum", {Amount("15", "ordinal")}),
@@ -100,10 +104,32 @@ def test_a_number_of_any_length_is_one():
     assert missing(quantities("May 1931"), quantities(f"in May, {'9' * 6000}")) == ["May 1931"]
 
 
-def test_a_year_from_elsewhere_completes_a_date_and_replaces_none():
-    said = quantities("27 November 2022")
-    assert missing(said, quantities("late on November 27"), years=[2022]) == []
-    assert missing(said, quantities("late on November 27, 2021"), years=[2022]) == ["27 November 2022"]
+def test_a_date_without_a_year_has_the_nearest_before_it_or_that_of_its_document():
+    text = "In May 2019 he left. In June she came, and on 7 July 2021 he returned."
+    assert Date(2019, 6) in quantities_with_years(text, before="in 2018", year=2025)
+    assert quantities_with_years("On May 29 they met.", before="It was 2024.", year=2025) == {Date(2024, 5, 29)}
+    assert quantities_with_years("On May 29 they met.", before="", year=2025) == {Date(2025, 5, 29)}
+    assert quantities_with_years("On May 29 they met.", before="", year=None) == {Date(None, 5, 29)}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("under 81 % of the vote", {"under"}),
+        ("fewer than sixty ships", {"under"}),
+        ("no more than $60", {"under"}),
+        ("at least 60, and almost three decades", {"over", "nearly"}),
+        ("exactly one ship in precisely 3 days", {"exactly"}),
+        ("under the treaty of 1991, more than ever", set()),
+    ],
+)
+def test_how_numbers_are_bounded(text: str, found: set[str]):
+    assert bounds(text) == found
+
+
+def test_who_met_for_the_second_time_met_twice_and_no_share_is_taken_for_another():
+    assert missing(quantities("they met twice"), quantities("their second meeting")) == []
+    assert missing(quantities("half of the vote"), quantities("a third of the vote")) == ["half of it"]
 
 
 def test_the_wording_of_a_text_is_what_remains_without_its_quantities():

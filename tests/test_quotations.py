@@ -18,6 +18,7 @@ TEXT = (
         ("He said “we hope,” and “we wait”.", [("we hope",), ("we wait",)]),
         ("He said 'we hope', didn't he?", [("we hope",)]),
         ("Er sagte „wir hoffen“.", [("wir hoffen",)]),
+        ("「We hope」 and ``we wait''", [("We hope",), ("we wait",)]),
         ("«Nous espérons», dit-il.", [("Nous espérons",)]),
         ('"We hope … a country"', [("We hope", "a country")]),
         ('"We hope [...] a country"', [("We hope", "a country")]),

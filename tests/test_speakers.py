@@ -54,3 +54,10 @@ def test_a_statement_may_be_said_of_its_speaker(text: str, source: str):
 )
 def test_a_statement_of_another_is_misattributed(text: str, source: str):
     assert misattributed(text, source, before=BEFORE, around=BEFORE + source) == "Solberg"
+
+
+@pytest.mark.parametrize("source", ["The margin fell.", "Some analysts believe that “the margin fell”."])
+def test_one_named_near_says_nothing_that_is_told_or_believed_by_a_crowd(source: str):
+    assert misattributed("Okafor thinks the margin fell.", source, before="", around=BEFORE + source) == "Okafor"
+    is_his = misattributed("Okafor thinks it fell.", "It fell.", before="", around=BEFORE, is_quoted=True)
+    assert is_his is None
