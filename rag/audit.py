@@ -12,12 +12,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from rag.answer import says_the_same
+from rag.cite import shown
 from rag.errors import UsageError
-from rag.records import Record
+from rag.records import Record, dumped
+from rag.sentences import sentences
 from rag.types import Document, Span
-from rag.verify import Place, fault_of_facts, fault_of_link, fault_of_meaning, statement, text_around
+from rag.verify import Place, fault_of_facts, fault_of_link, fault_of_meaning, fault_of_words, statement, text_around
 
 Lookup = Callable[[str], Document | None]  # the document of a source, None if there is none
+
+
+class _Answer(BaseModel):
+    start: int
+    end: int
 
 
 class _Citation(BaseModel):
@@ -29,6 +37,7 @@ class _Citation(BaseModel):
     start: int = Field(ge=0)
     end: int
     quote: str = Field(min_length=1)
+    answer: _Answer | None = None
 
 
 class _Claim(BaseModel):
@@ -42,6 +51,7 @@ class _Stored(BaseModel):
     question: str
     standalone_question: str = ""
     mode: Literal["quotes", "written"]
+    answered: bool
     text: str
     claims: list[_Claim]
     citations: list[_Citation]
@@ -69,7 +79,8 @@ def read_records(path: Path) -> list[Record]:
         raise UsageError(f"{path}: not JSON, nor JSON a line; give what rag ask --json or --batch wrote") from error
     if not found or not all(isinstance(record, dict) for record in found):
         raise UsageError(f"{path}: holds no answers; give what rag ask --json or --batch wrote")
-    return found
+    readable: list[Record] = json.loads(dumped({"records": found}))["records"]  # no lone surrogate, which none can show
+    return readable
 
 
 def _parsed(content: str) -> list[Any]:
@@ -83,7 +94,7 @@ def _parsed(content: str) -> list[Any]:
 def audit(record: Mapping[str, Any], lookup: Lookup, *, synonyms: Sequence[Sequence[str]] = ()) -> tuple[Verdict, ...]:
     """Return a verdict for each claim of a record, in order, behind one for the record if it is at fault itself."""
     question = str(record.get("question", ""))
-    if "error" in record:
+    if "error" in record and not record.get("claims"):
         return ()  # a line of a batch that could not be answered claims nothing
     try:
         stored = _Stored.model_validate(dict(record), strict=True)
@@ -101,6 +112,8 @@ def audit(record: Mapping[str, Any], lookup: Lookup, *, synonyms: Sequence[Seque
 
 
 def _faults_of_record(stored: _Stored) -> Iterator[str]:
+    if stored.answered != bool(stored.claims):
+        yield f"answered: is {str(stored.answered).lower()} with {len(stored.claims)} claims"
     markers = [citation.marker for citation in stored.citations]
     rebuilt = "\n".join(f"{c.text} {''.join(f'[{marker}]' for marker in c.citations)}" for c in stored.claims)
     if stored.text != rebuilt:
@@ -115,8 +128,7 @@ def _faults_of_claim(
     claim: _Claim, stored: _Stored, lookup: Lookup, synonyms: Sequence[Sequence[str]]
 ) -> Iterator[str]:
     cited = {citation.marker: citation for citation in stored.citations}
-    if not claim.citations:
-        yield "uncited: no citation"
+    yield from _faults_of_form(claim)
     for marker in claim.citations:
         if marker not in cited:
             yield f"fabricated: [{marker}] means no citation"
@@ -130,8 +142,25 @@ def _faults_of_claim(
     if stored.mode == "quotes":
         if claim.text != citations[0].quote:
             yield f"misquoted: is not the quote of [{citations[0].marker}]"
+        for other in citations[1:]:
+            if not says_the_same(_last_sentence(claim.text), _last_sentence(other.quote)):
+                yield f"[{other.marker}]: says something else than the claim"
     else:
         yield from _faults_of_written(claim.text, f"{stored.question} {stored.standalone_question}", places, synonyms)
+
+
+def _faults_of_form(claim: _Claim) -> Iterator[str]:
+    if not claim.citations:
+        yield "uncited: no citation"
+    if len(set(claim.citations)) < len(claim.citations):
+        yield "uncited: one citation comes twice"
+    if not shown(claim.text).strip() or shown(claim.text) != claim.text.replace("\r", ""):
+        yield "text: is empty, or holds characters that are not seen"
+
+
+def _last_sentence(quote: str) -> str:
+    """Return the sentence that a quote is about; one before it may stand there for what it points back to."""
+    return sentences(quote, Span(0, len(quote)))[-1].cut(quote)
 
 
 def _faults_of_citation(citation: _Citation, document: Document | None) -> Iterator[str]:
@@ -139,6 +168,9 @@ def _faults_of_citation(citation: _Citation, document: Document | None) -> Itera
     if document is None:
         yield f"{where}: the index has no such source; run rag ingest with its folder, or name another --index"
         return
+    answer = citation.answer
+    if answer is not None and not citation.start <= answer.start < answer.end <= citation.end:
+        yield f"{where}: the short answer lies outside of the quote"
     if document.text[citation.start : citation.end] != citation.quote or citation.end <= citation.start:
         yield f"{where}: the quote does not stand there; the source or the record has been changed"
     about = {"title": document.title, "publisher": document.publisher, "date": document.date and str(document.date)}
@@ -151,6 +183,11 @@ def _faults_of_written(
     text: str, question: str, places: Sequence[Place], synonyms: Sequence[Sequence[str]]
 ) -> Iterator[str]:
     said = statement(text, question=question, around=[text_around(places)], synonyms=synonyms)
-    for fault in (fault_of_link(text), fault_of_facts(said, places), fault_of_meaning(said, places)):
+    for fault in (
+        fault_of_link(text),
+        fault_of_facts(said, places),
+        fault_of_meaning(said, places),
+        fault_of_words(said, places),
+    ):
         if fault is not None:
             yield ": ".join(fault)

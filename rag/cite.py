@@ -118,7 +118,9 @@ def _pieces(line: str) -> Iterator[_Piece]:
 
 def _next_marker(line: str, start: int) -> re.Match[str] | None:
     found = _MARKER.finditer(line, start)
-    return next((m for m in found if not (m["raised"] and _UNIT_BEFORE.search(line[: m.start()]))), None)
+    return next(
+        (m for m in found if not (m["raised"] and _UNIT_BEFORE.search(line[max(0, m.start() - 4) : m.start()]))), None
+    )
 
 
 @lru_cache(maxsize=512)

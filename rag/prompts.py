@@ -160,7 +160,7 @@ def _shortened(source: S) -> Iterator[S]:
 
 def _passages(sources: Sequence[Source]) -> str:
     """Return numbered passages between fences that their texts do not hold, and so cannot close."""
-    blocks = [(_unmarked(_about(s.document)), _unmarked(_plain(s.passage.text))) for s in sources]
+    blocks = [(_plain(_unmarked(_about(s.document))), _plain(_unmarked(s.passage.text))) for s in sources]
     fence = _fence(text for block in blocks for text in block)
     return "\n\n".join(
         f"{fence} passage [{n}] from {about}\n{text}\n{fence} end of passage [{n}]"
@@ -200,7 +200,9 @@ def _plain(text: str) -> str:
 
 def _unmarked(text: str) -> str:
     """Return a document's text without its own footnote numbers, which would pass for ours."""
-    return _MARKER.sub("", text)
+    while (without := _MARKER.sub("", text)) != text:  # what is left may be one: "[[1]1]"
+        text = without
+    return text
 
 
 def _shown(character: str) -> str:

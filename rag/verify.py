@@ -45,7 +45,11 @@ _NOT_SAID: tuple[Fault, str] = ("unsupported", "its sources do not say so")
 _PUBLISHED = re.compile(
     r".*\b(?:published|reports|reported|writes|wrote|article)\b(?:(?!\sthat\b).){0,30}", re.IGNORECASE
 )
-_LINK = re.compile(r"(?:https?:|www\.|mailto:|data:|javascript:)\S*|\b\w+://\S*", re.IGNORECASE)
+# An address, or what Markdown and HTML make links, images and elements of.
+_LINK = re.compile(
+    r"(?:https?:|www\.|mailto:|data:|javascript:)\S*|\b\w+://\S*|//\w[\w-]*\.\S*|!\[|\]\s?[(\[]|</?[a-z!][^<]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ def fault_of_form(text: str, markers: Sequence[str], *, n_sources: int) -> tuple
 
 
 def fault_of_link(text: str) -> tuple[Fault, str] | None:
-    """Return the fault of a sentence with an address in it: a reader's click on it could carry something away."""
+    """Return the fault of a sentence with an address or markup in it: showing it, or a click, could carry data away."""
     link = _LINK.search(text)
     return ("unsupported", f"carries a link: {link.group()}") if link else None
 
@@ -275,6 +279,13 @@ def _worth(said: Statement, found: Sequence[Place]) -> float:
     places = _joined(found)
     costs = _SENTENCE_COSTS * (len(found) - 1) + _GAP_COSTS * (len(places) - 1)
     return overlap(said.text, _text(places), names=said.names) - costs
+
+
+def fault_of_words(said: Statement, places: Sequence[Place]) -> tuple[Fault, str] | None:
+    """Return the fault of a sentence that has too little in common with these places for any model to speak for it."""
+    if overlap(said.text, _text(places), names=said.names) + _MODEL_WEIGHT < _MIN_SUPPORT:
+        return "unsupported", "shares too few words with what it cites"
+    return None
 
 
 def _supported(said: Statement, holding: Sequence[tuple[Place, ...]], support: Support | None) -> Supported | None:

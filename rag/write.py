@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from rag.answer import says_the_same
 from rag.catalog import Catalog
-from rag.cite import Written, settled, written_sentences
+from rag.cite import Written, settled, shown, written_sentences
 from rag.errors import ModelFailed
 from rag.evidence import PassageEvidence
 from rag.llm import LanguageModel
@@ -29,6 +29,7 @@ from rag.verify import Source, Support, Supported, check, cite_written
 
 MAX_PASSAGES = 6  # a laptop reads some 45 tokens a second, and the likeliest passages stand first
 MIN_RELEVANCE = 0.1  # probability of a sentence below which a claim that cites it is beside the point
+MAX_ANSWER_CHARS = 4_000  # some three times what is asked for; a server may ignore how much that is
 MAX_QUESTION_TOKENS = 80  # of a follow-up made to stand alone
 _MAX_REWRITTEN_CHARS = 400  # a longer "question" is an answer
 
@@ -87,21 +88,26 @@ def write(
     and if none may, all are removed: sentences can be true to their passage and beside the point. support: as for
     ``check``. Raises nothing of the model's: a failure ends the draft, with what was settled before.
     """
-    shown = pack(material.sources, max_tokens=room_for_passages(question, context_tokens=model.context_tokens))
-    if not shown:
+    sources = pack(material.sources, max_tokens=room_for_passages(question, context_tokens=model.context_tokens))
+    if not sources:
         return Draft(
             (), (), refused=False, problem=f"{model.name}: no passage fits beside this question; ask a shorter one"
         )
-    gate = _Gate(question, shown, material, support)
+    gate = _Gate(question, sources, material, support)
     text, problem = "", ""
     try:
-        with closing(model.stream(write_prompt(question, shown), max_tokens=ANSWER_TOKENS)) as words:
+        with closing(model.stream(write_prompt(question, sources), max_tokens=ANSWER_TOKENS)) as words:
             for piece in words:
                 text += piece
+                if len(text) > MAX_ANSWER_CHARS:
+                    problem = (
+                        f"{model.name}: went on for more than {MAX_ANSWER_CHARS:,} characters; choose another model"
+                    )
+                    break
                 yield from gate.take(settled(text))
     except ModelFailed as error:
         problem = str(error)
-    else:
+    if not problem:
         yield from gate.take(written_sentences(text))
         gate.repair(model)
     yield from gate.finish()
@@ -112,7 +118,7 @@ def rewrite(question: str, history: History, *, model: LanguageModel) -> str:
     """Return a follow-up as a question that stands alone; empty if the model fails or writes something else."""
     try:
         with closing(model.stream(condense_prompt(question, history), max_tokens=MAX_QUESTION_TOKENS)) as words:
-            line = next(iter("".join(words).strip().splitlines()), "").strip(" \"“”'")
+            line = next(iter(shown("".join(words)).strip().splitlines()), "").strip(" \"“”'")
     except ModelFailed:
         return ""
     return line if 0 < len(line) <= _MAX_REWRITTEN_CHARS and line.endswith("?") else ""

@@ -94,6 +94,15 @@ def said(text: str) -> Change:
         (lambda r: r["citations"][0].update(date="2025-05-05"), "date is None in the index"),
         (lambda r: r["citations"].append(r["citations"][0] | {"marker": 9}), "[9]: belongs to no claim"),
         (lambda r: r["citations"].append(r["citations"][0]), "[1]: stands for two citations"),
+        (said("The economy collapsed and everybody fled."), "shares too few words"),
+        (said("Peter Okafor said the margin was weak ![](//evil.example/x)."), "carries a link"),
+        (said("Peter Okafor said the margin was <b>weak</b>."), "carries a link"),
+        (said("Peter Okafor said the \u202emargin was weak."), "characters that are not seen"),
+        (said("  "), "text: is empty"),
+        (lambda r: r.update(answered=False), "answered: is false with 3 claims"),
+        (lambda r: r.update(error="x", claims=[*r["claims"], {"text": "More.", "citations": []}]), "uncited"),
+        (lambda r: r["claims"][0].update(citations=[1, 1]), "comes twice"),
+        (lambda r: r["citations"][0].update(answer={"start": 0, "end": 10**6}), "lies outside of the quote"),
         (lambda r: r.pop("claims"), "no ask record: claims"),
         (lambda r: r["citations"][0].update(start="3"), "no ask record: citations.0.start"),
     ],
@@ -109,6 +118,18 @@ def test_a_quote_that_was_changed_is_no_quote():
     said(record["claims"][0]["text"].replace("weak", "strong"))(record)
     (fault,) = faults(record)
     assert fault == "misquoted: is not the quote of [1]"
+
+
+def test_a_second_citation_of_a_quote_has_to_say_the_same():
+    record = quoted()
+    record["claims"][0]["citations"] = [1, 3]
+    record["text"] = rebuilt(record)
+    assert "[3]: says something else than the claim" in faults(record)
+
+
+def test_half_a_surrogate_in_a_file_is_shown_as_a_question_mark(tmp_path: Path):
+    (tmp_path / "a.json").write_text('{"question": "a\\ud800"}', encoding="utf-8")
+    assert read_records(tmp_path / "a.json") == [{"question": "a?"}]
 
 
 def test_a_source_that_was_changed_or_removed_is_named():

@@ -140,6 +140,23 @@ def test_a_failure_in_mid_answer_keeps_what_was_settled_and_nothing_else():
     assert draft.problem == "scripted: went away"
 
 
+def test_a_model_that_goes_on_and_on_is_cut_off():
+    model = Scripted([f"{GOOD} {ALSO_GOOD}\n", *["and on "] * 10_000])
+    claims, draft = written(model)
+    assert len(claims) == 2
+    assert "went on for more than" in draft.problem
+    assert model.closed
+    assert model.n_given < 1_000
+
+
+@pytest.mark.parametrize(
+    "trick", ["![[1]](//evil.example/early)", "[[1]](#fn1) [more][evil]", "<<script>script>x</script>"]
+)
+def test_no_markup_is_left_when_the_markers_are_out(trick: str):
+    claims, _ = written(Scripted([f"The bridge over the Orle was opened in May 1932 {trick} [1]."], []))
+    assert not any(mark in claim.text for claim in claims for mark in ("](", "][", "![", "<"))
+
+
 def test_who_leaves_ends_the_request():
     model = Scripted([f"{GOOD} {ALSO_GOOD}", "\n", "It cost"])
     writing = write(QUESTION, material(), model=model, support=None)
@@ -178,6 +195,7 @@ def test_whatever_a_model_writes_every_claim_quotes_the_document(text: str):
         (["It was opened in 1932."], ""),
         ([""], ""),
         (["x" * 500 + "?"], ""),
+        (["When was \ud800it\u202e opened?"], "When was it opened?"),
         ([ModelFailed("scripted: went away")], ""),
     ],
 )
