@@ -190,8 +190,8 @@ def serve(model: LocalModel, path: Path, *, port: int, on_ready: Callable[[str],
         server = xllamacpp.Server(_parameters(xllamacpp, model, path, port))
     except RuntimeError as error:
         raise ModelUnavailable(f"{path}: llama.cpp cannot load it ({error}); see that memory is free") from error
-    on_ready(f"{server.listening_address}/v1")
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):  # which may come as soon as the address is said
+        on_ready(f"{server.listening_address}/v1")
         threading.Event().wait()
 
 
