@@ -24,10 +24,10 @@ from evals.scores import share
 from rag import Rag
 from rag.describe import read_synonyms
 from rag.errors import DocumentError, UsageError
-from rag.evidence import TrainedEvidence
+from rag.evidence import Support, TrainedEvidence
 from rag.terminal import UNWRAPPED_COLUMNS
 from rag.types import Fault, Removed
-from rag.verify import Source, Support, gate
+from rag.verify import Source, gate
 
 GOLD = Path(__file__).with_name("gold") / "gate.jsonl"
 SEEDS = Path(__file__).parents[1] / "seeds"

@@ -6,12 +6,13 @@ nothing about how the text was written or the passages were found. Called by the
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from rag.answer import cite
 from rag.cite import Written, written_sentences
+from rag.evidence import Support
 from rag.mentions import exchanged, first_unknown, mentions
 from rag.negation import contradicts, reverses
 from rag.overlap import most_shared, moved, overlap
@@ -22,7 +23,6 @@ from rag.speakers import misattributed, speakers
 from rag.types import Citation, Claim, Document, Fault, Passage, Removed, Span
 from rag.words import fold
 
-Support = Callable[[str, Sequence[str]], float]  # EvidenceModel.support: how probably sentences support a statement
 Place = tuple[Document, Span]
 
 _MAX_SENTENCES = 3  # that a claim may rest on: more are a summary, which nobody can check at a glance

@@ -13,7 +13,7 @@ from rag.answer import says_the_same
 from rag.catalog import Catalog
 from rag.cite import Written, settled, shown, written_sentences
 from rag.errors import ModelFailed
-from rag.evidence import PassageEvidence
+from rag.evidence import PassageEvidence, Support
 from rag.llm import LanguageModel
 from rag.prompts import (
     ANSWER_TOKENS,
@@ -25,7 +25,7 @@ from rag.prompts import (
     write_prompt,
 )
 from rag.types import Claim, History, Removed, Span
-from rag.verify import Source, Support, Supported, check, cite_written
+from rag.verify import Source, Supported, check, cite_written
 
 MAX_PASSAGES = 6  # a laptop reads some 45 tokens a second, and the likeliest passages stand first
 MIN_RELEVANCE = 0.1  # probability of a sentence below which a claim that cites it is beside the point

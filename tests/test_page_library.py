@@ -138,7 +138,7 @@ def test_a_document_of_another_folder_is_never_replaced(
 
 def test_more_files_than_allowed_are_refused_together(open_rag: Open, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="upload fewer"):
-        list(add(open_rag(), [tmp_path / f"{n}.txt" for n in range(library.MAX_FILES + 1)]))
+        list(add(open_rag(), [tmp_path / f"{n}.txt" for n in range(library.MAX_UPLOAD_FILES + 1)]))
 
 
 def test_a_busy_index_gives_a_line_and_nothing_is_lost(

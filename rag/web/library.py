@@ -20,8 +20,8 @@ from rag.catalog import Listed
 from rag.engine import Rag
 from rag.errors import DocumentError, IndexLocked, IndexMissing, RagError, UsageError
 from rag.load import LOADERS
+from rag.web.limits import MAX_UPLOAD_FILES
 
-MAX_FILES = 20  # of one upload; more are better ingested by the command
 _MAX_NAME_BYTES = 200  # file systems take 255; room for the name of a temporary file
 _WAIT_S = 30.0  # for another writer, before a reader is asked to try again
 _STEP_S = 0.5
@@ -68,8 +68,8 @@ def add(rag: Rag, files: Sequence[Path]) -> Iterator[Uploads]:
     The files are moved. One that cannot be read is refused and changes nothing, also where it would have replaced an
     earlier one. All that are good become visible at once; if the index is busy, they stay in the library, unread.
     """
-    if len(files) > MAX_FILES:
-        raise UsageError(f"{len(files)} files: more than {MAX_FILES} at once; upload fewer, or use rag ingest")
+    if len(files) > MAX_UPLOAD_FILES:
+        raise UsageError(f"{len(files)} files: more than {MAX_UPLOAD_FILES} at once; upload fewer, or use rag ingest")
     uploads: Uploads = tuple(Upload(path.name) for path in files)
     yield uploads
     for index, path in enumerate(files):
