@@ -33,10 +33,10 @@ llm: $(LOCAL_STAMP) ## as run, with answers written by a local model; NAME=smoll
 	trap 'kill $$server 2>/dev/null; wait $$server' EXIT; trap 'exit 130' INT TERM; \
 	RAG_LLM_BASE_URL=http://127.0.0.1:$(LLM_PORT)/v1 RAG_LLM_MODEL=$(NAME) RAG_LLM_TIMEOUT_S=300 $(BIN)/rag serve
 
-# A file of tests stays in one process, which opens its models and servers once. One thread each: those of several
-# processes would wait for one another.
+# A file of tests stays in one process, which opens its models and servers once; the longest go first, as
+# tests/conftest.py has them. One thread each: those of several processes would wait for one another.
 test: lint chromium ## install with development tools, then lint and run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(DEV_STAMP) ## format, lint, types and import rules, without the tests
 	$(BIN)/ruff format --check .

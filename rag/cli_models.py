@@ -3,6 +3,7 @@
 Arguments in, text out, as in ``rag.cli``, of which this is a part; the work is done by ``rag.llm`` and ``rag.models``.
 """
 
+import os
 import shlex
 import signal
 import sys
@@ -22,6 +23,7 @@ app = typer.Typer(help="See which language model is configured and whether it an
 DEFAULT_PORT = 8080  # llama.cpp's usual one
 SLOW_TIMEOUT_S = 300  # two cores read some 45 tokens a second, and passages are up to 3,000
 _PROBE_TOKENS = 64  # of which only the first is waited for
+_ENDINGS = {signal.SIGINT, signal.SIGTERM}  # Ctrl-C, and what ends a background job
 
 NameArgument = Annotated[str, typer.Argument(help="As rag models lists it.")]
 
@@ -63,15 +65,20 @@ def serve(
     from rag.models import serve as serve_model
 
     model = local_model(name)
+    path = pulled(model, folder=cache_folder())
 
-    def on_ready(base_url: str) -> None:
+    def until_ended(base_url: str) -> None:
         variables = {"RAG_LLM_BASE_URL": base_url, "RAG_LLM_MODEL": name, "RAG_LLM_TIMEOUT_S": str(SLOW_TIMEOUT_S)}
         exports = " ".join(f"{variable}={shlex.quote(value)}" for variable, value in variables.items())
         sys.stdout.write(f"{name} answers until Ctrl-C. For Footnote, in another terminal:\nexport {exports}\n")
         sys.stdout.flush()
+        signal.sigwait(_ENDINGS)
+        os._exit(0)  # nothing is to be kept, and the server's own end may not come
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a background job ends it as Ctrl-C does
-    serve_model(model, pulled(model, folder=cache_folder()), port=port, on_ready=on_ready)
+    # Held back until they are waited for, so that none is lost or comes in between; by the server's threads too, which
+    # begin later.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    serve_model(model, path, port=port, use=until_ended)
 
 
 def _described(model: "LocalModel") -> str:

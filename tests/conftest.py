@@ -30,6 +30,19 @@ settings.register_profile(
 settings.load_profile("footnote")
 
 
+# Minutes each, and as files of few tests the last ones by pytest-xdist's own order, when one process has no more to do.
+LONGEST = (
+    "test_eval test_cli test_engine test_page_flow test_surfaces test_index test_llm test_page test_page_access "
+    "test_bench test_bench_page test_no_egress test_page_library test_compare test_page_keeping test_mcp"
+).split()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that short ones are left to fill the gap at the end."""
+    place = {name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
 class HashingEncoder:
     """Bags of words hashed to 64 numbers: at the model's seam, for tests in which meaning plays no part."""
 

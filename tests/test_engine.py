@@ -2,17 +2,17 @@
 
 import dataclasses
 import datetime as dt
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import SEEDS, HashingEncoder
+from conftest import HashingEncoder
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from quoting import check_quotes, text_on_disk
 
 from rag import Abstention, Answer, Claim, Rag, Settings, Stage
 from rag.encode import SentenceEncoder
@@ -90,23 +90,6 @@ def without_timings(result: Result) -> Result:
     return dataclasses.replace(result, trace=dataclasses.replace(result.trace, timings_ms={}))
 
 
-def text_on_disk(source: str) -> str:
-    return (SEEDS / source).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-
-
-def check_quotes(result: Result, text_of: Callable[[str], str]) -> None:
-    """Check every character that is shown against the sources."""
-    for hit in result.hits if isinstance(result, Answer) else result.nearest:
-        passage = hit.passage
-        assert passage.text == text_of(passage.source)[passage.span.start : passage.span.end]
-    if isinstance(result, Answer):
-        assert [c.marker for c in result.citations] == list(range(1, len(result.citations) + 1))
-        for citation in result.citations:
-            assert citation.quote == text_of(citation.source)[citation.span.start : citation.span.end]
-        for claim in result.claims:
-            assert claim.text == claim.citations[0].quote
-
-
 def write(folder: Path, **texts: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -156,18 +139,6 @@ def test_any_history_gets_true_quotes_or_a_reason(small: Rag, history: list[tupl
     result = small.ask(f"And {question} Alpha?", history=history)
     assert isinstance(result, Answer | Abstention)
     check_quotes(result, texts.__getitem__)
-
-
-def test_gold_questions_are_quoted_exactly_as_the_files_have_it(eager: Rag):
-    gold = Path(__file__).parents[1] / "evals" / "gold" / "seeds.jsonl"
-    questions = [json.loads(line)["question"] for line in gold.read_text(encoding="utf-8").splitlines()]
-    n_quotes = 0
-    for question in questions:
-        result = eager.ask(question)
-        check_quotes(result, text_on_disk)
-        assert isinstance(result, Answer), "with a threshold of 0 something always answers"
-        n_quotes += len(result.citations)
-    assert n_quotes >= len(questions) > 0
 
 
 def test_a_question_that_is_too_long_is_refused_before_anything_is_searched(seeds: Rag):

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quoting import check_quotes, text_on_disk
 
 from evals import command, run
 from evals.gold import SEEDS_GOLD, load
 from evals.run import GoldProblems, evaluate, read_summary, summary_text
 from evals.scores import METRICS
 from evals.variants import Variant
-from rag import Rag, records
+from rag import Answer, Rag, Settings, records
 from rag.cli import main
 from rag.encode import SentenceEncoder
 from rag.errors import IndexDamaged, RagError, UsageError
@@ -262,21 +263,6 @@ def test_variants_have_a_report_each_and_a_table_together(
 # -- the gate ----------------------------------------------------------------------------------------------------------
 
 
-def test_this_build_passes_the_gate(tmp_path: Path) -> None:
-    """As `make eval` runs it: another process, the command, the baseline that is checked in."""
-    ended = subprocess.run(
-        [Path(sys.executable).with_name("rag"), "eval", "--baseline", str(BASELINE), "--out", str(tmp_path / "out")],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    summary = read_summary(tmp_path / "out" / "summary.json")
-    assert summary["comparison"]["n"] == len(load(SEEDS_GOLD))
-    assert summary["comparison"]["passed"]
-
-
 class Remembering(TrainedEvidence):
     """The model that ships, which reads the same passages for the same question once: reading is a minute a build."""
 
@@ -287,6 +273,29 @@ class Remembering(TrainedEvidence):
         if key not in self.seen:
             self.seen[key] = super().read(question, candidates)
         return self.seen[key]
+
+
+def test_this_build_passes_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `make eval` runs it: the command, the baseline that is checked in."""
+    monkeypatch.setitem(EVIDENCE_MODELS, "trained", Remembering)
+    assert rag_eval("--baseline", str(BASELINE), "--out", str(tmp_path / "out")) == 0
+    summary = read_summary(tmp_path / "out" / "summary.json")
+    assert summary["comparison"]["n"] == len(load(SEEDS_GOLD))
+    assert summary["comparison"]["passed"]
+
+
+def test_the_command_evaluates_in_a_process_of_its_own(seeds_index: Path, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("".join(SEEDS_GOLD.read_text(encoding="utf-8").splitlines(keepends=True)[:2]), encoding="utf-8")
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("rag"), "eval", gold, "--index", seeds_index, "--out", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len(answers(tmp_path / "out")) == 2
 
 
 @pytest.fixture
@@ -357,3 +366,14 @@ def test_an_engine_that_fails_fails_the_gate(gated: Callable[..., list[str]], mo
 
     monkeypatch.setattr("rag.engine.select", fail)
     assert {"right", "quotes_exact", "over_refusal"} <= set(gated())
+
+
+def test_gold_questions_are_quoted_exactly_as_the_files_have_it(seeds_index: Path, encoder: SentenceEncoder) -> None:
+    """Here and not with the engine's: what the gate has read is not read again."""
+    rag = Rag(Settings(index_dir=seeds_index, min_probability=0.0), encoder=encoder, evidence=Remembering())
+    answered = [rag.ask(question.question) for question in load(SEEDS_GOLD)]
+    rag.close()
+    for result in answered:
+        check_quotes(result, text_on_disk)
+        assert isinstance(result, Answer), "with a threshold of 0 something always answers"
+    assert sum(len(result.citations) for result in answered if isinstance(result, Answer)) >= len(answered) > 0

@@ -313,14 +313,19 @@ def local_server(small_model: Path) -> Iterator[Callable[[], tuple["subprocess.P
         process.communicate()
 
 
-def test_a_real_model_writes_until_it_is_killed_in_mid_answer(
-    local_server: Callable[[], tuple["subprocess.Popen[str]", str]], monkeypatch: pytest.MonkeyPatch
-):
-    process, said = local_server()
+def served_model(said: str, monkeypatch: pytest.MonkeyPatch) -> LanguageModel:
     for assignment in said.split()[-3:]:  # export RAG_LLM_BASE_URL=… RAG_LLM_MODEL=… RAG_LLM_TIMEOUT_S=…
         monkeypatch.setenv(*assignment.split("=", 1))
     model = configured(Settings())
     assert model
+    return model
+
+
+def test_a_real_model_writes_until_it_is_killed_in_mid_answer(
+    local_server: Callable[[], tuple["subprocess.Popen[str]", str]], monkeypatch: pytest.MonkeyPatch
+):
+    process, said = local_server()
+    model = served_model(said, monkeypatch)
     assert len(answer(model, "Where is Astana?").split()) > 3
 
     pieces = model.stream("Write a very long story about a bridge.", max_tokens=2000)
@@ -338,5 +343,15 @@ def test_a_served_model_ends_cleanly(
     process, said = local_server()
     assert "export RAG_LLM_BASE_URL=http://127.0.0.1:" in said
     process.send_signal(ending)
+    assert process.wait(timeout=30) == 0
+    assert process.communicate() == ("", "")
+
+
+def test_a_served_model_ends_cleanly_in_mid_answer(
+    local_server: Callable[[], tuple["subprocess.Popen[str]", str]], monkeypatch: pytest.MonkeyPatch
+):
+    process, said = local_server()
+    next(served_model(said, monkeypatch).stream("Write a very long story about a bridge.", max_tokens=2000))
+    process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == 0
     assert process.communicate() == ("", "")

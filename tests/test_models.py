@@ -159,13 +159,13 @@ def test_an_unknown_model_is_told_with_those_that_there_are():
 
 def test_a_port_that_is_taken_is_told(small_model: Path, llm_server: LlmServer):
     with pytest.raises(PortInUse, match="--port"):
-        serve(local_model("smollm2-135m"), small_model, port=llm_server.server_address[1], on_ready=print)
+        serve(local_model("smollm2-135m"), small_model, port=llm_server.server_address[1], use=print)
 
 
 def test_a_file_that_is_no_model_is_told(tmp_path: Path, unused_port: int):
     (tmp_path / "no.gguf").write_bytes(b"no model")
     with pytest.raises(ModelUnavailable, match=r"llama\.cpp cannot load it"):
-        serve(local_model("smollm2-135m"), tmp_path / "no.gguf", port=unused_port, on_ready=print)
+        serve(local_model("smollm2-135m"), tmp_path / "no.gguf", port=unused_port, use=print)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def unused_port() -> int:
 def test_without_the_extra_serving_says_what_to_install(small_model: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with pytest.raises(ModelUnavailable, match=r"pip install 'footnote-rag\[local\]'$"):
-        serve(local_model("smollm2-135m"), small_model, port=1, on_ready=print)
+        serve(local_model("smollm2-135m"), small_model, port=1, use=print)
 
 
 # -- the command -------------------------------------------------------------------------------------------------------

@@ -56,6 +56,33 @@ class Asked:
     before: Turns
 
 
+class Floor:
+    """Which question of an open page is being answered; one at a time, until it is answered or stopped.
+
+    It is given back before the reader sees that it is free, so that nobody is refused who asks then.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, Asked] = {}  # not a lock, as every page gets a copy of the first one
+
+    def take(self, asking: Asked) -> bool:
+        """Whether the question may be answered now, and from now on is."""
+        return self._held.setdefault("by", asking) is asking
+
+    def is_held_by(self, asking: Asked) -> bool:
+        """Whether the question is still to be answered."""
+        return self._held.get("by") is asking
+
+    def leave(self, asking: Asked) -> None:
+        """Let the next question be asked, if this one was in work."""
+        if self.is_held_by(asking):
+            self.clear()
+
+    def clear(self) -> None:
+        """Let the next question be asked; the one in work is not answered any more."""
+        self._held.clear()
+
+
 def asked(question: str, choice: str, turns: Turns) -> Asked:
     """Return what is to be asked; raises UsageError for a choice that makes no sense."""
     try:

@@ -66,14 +66,7 @@
     type(box(), question);
     await new Promise(requestAnimationFrame);
     box().focus();
-    // Gradio drops a click while it is closing a question that was stopped: it is made again until the question is taken
-    // or the page says why not.
-    const before = $("#said").innerHTML;
-    const isOpen = () => box().value === question && !busy() && $("#said").innerHTML === before;
-    for (let tries = 0; tries < 20 && isOpen(); tries += 1) {
-      $("#send").click();
-      await new Promise((done) => setTimeout(done, 250));
-    }
+    $("#send").click();
   }
 
   // -- a question is edited -------------------------------------------------------------------------------------------

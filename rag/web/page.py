@@ -22,7 +22,7 @@ from rag.records import ask_record
 from rag.web import library
 from rag.web.api import ENGINE, UNEXPECTED, add_endpoints, report
 from rag.web.choice_view import choice_html, health_html
-from rag.web.conversation import asked, replies, searched, stopped
+from rag.web.conversation import Asked, Floor, asked, replies, searched, stopped
 from rag.web.conversation_view import conversation_html, opening_html, pending_html, unavailable_html
 from rag.web.document_view import Pointer, document_html, gone_html, pointed_at
 from rag.web.evidence_view import evidence_html
@@ -96,19 +96,20 @@ def _ask_tab(rag: Rag, page: gr.Blocks, turns: gr.State, line: gr.HTML) -> tuple
             evidence = _html(evidence_html(()), elem_id="evidence")
 
     chosen = gr.Textbox(elem_id="chosen", label="chosen", visible="hidden")
+    floor = gr.State(Floor())
     talk = [conversation, pending, evidence, turns]
-    asking = gr.on(
+    gr.on(
         [question.submit, send.click],
         partial(converse, rag),
-        inputs=[question, chosen, turns],
+        inputs=[question, chosen, turns, floor],
         outputs=[question, line, *talk],
-        trigger_mode="once",  # while one is answered, a second stays in the box
+        trigger_mode="multiple",  # the floor says who may ask: for Gradio a question lasts longer than for its reader
         concurrency_id=ENGINE,
         **_QUIET,
     )
-    stop.click(stop_asking, turns, talk, cancels=asking, queue=False, **_QUIET)
-    _wire("new", partial(begin_anew, rag), [line, *talk], cancels=asking, queue=False)
-    _wire("restore", partial(restore, rag), [line, *talk], cancels=asking, queue=False)
+    stop.click(stop_asking, [turns, floor], talk, queue=False, **_QUIET)
+    _wire("new", partial(begin_anew, rag), [line, *talk], inputs=[floor], queue=False)
+    _wire("restore", partial(restore, rag), [line, *talk], inputs=[floor], queue=False)
     _wire("search", partial(search_for, rag), [line, evidence, turns], inputs=[turns], concurrency_id=ENGINE)
     _wire("feedback", partial(take_feedback, rag), [line, turns], inputs=[turns], queue=False)
     if rag.settings.writes:
@@ -162,8 +163,11 @@ def _wire(
 # -- asking ------------------------------------------------------------------------------------------------------------
 
 
-def converse(rag: Rag, question: str, choice: str, turns: Turns) -> Iterator[Shown]:
-    """Ask, and yield (question box, line, conversation, pending, evidence, turns) at every event."""
+def converse(rag: Rag, question: str, choice: str, turns: Turns, floor: Floor) -> Iterator[Shown]:
+    """Ask, and yield (question box, line, conversation, pending, evidence, turns) at every event.
+
+    While another question is answered this one stays in its box.
+    """
     if not question.strip():
         yield (gr.skip(),) * 6
         return
@@ -172,30 +176,46 @@ def converse(rag: Rag, question: str, choice: str, turns: Turns) -> Iterator[Sho
     except RagError as error:
         yield gr.skip(), said(str(error)), *(gr.skip(),) * 4  # the question stays in its box
         return
+    if not floor.take(asking):
+        yield (gr.skip(),) * 6
+        return
+    try:
+        yield from _answered(rag, asking, floor)
+    finally:  # also where the reader left
+        floor.leave(asking)
+
+
+def _answered(rag: Rag, asking: Asked, floor: Floor) -> Iterator[Shown]:
     before, number = asking.before, len(asking.before) + 1
     talk = conversation_html(before)
     box = ""  # emptied at once, and then left to the user, who may be typing the next question
     for turn in replies(rag, asking):
+        if not floor.is_held_by(asking):
+            return
         now = (*before, turn)
         if turn.is_pending:
             yield box, gr.skip(), talk, pending_html(turn, number), gr.skip(), now
         else:
+            floor.leave(asking)
             yield gr.skip(), gr.skip(), conversation_html(now), "", evidence_html(now), now
         box = talk = gr.skip()
 
 
-def stop_asking(turns: Turns) -> Shown:
+def stop_asking(turns: Turns, floor: Floor) -> Shown:
     """Return what stands there after a stop: the question, and that it was stopped."""
+    floor.clear()
     return _talk(stopped(turns))
 
 
-def begin_anew(rag: Rag, _: Message) -> Shown:
+def begin_anew(rag: Rag, _: Message, floor: Floor) -> Shown:
     """Return the page's beginning."""
+    floor.clear()
     return gr.skip(), opening(rag), "", evidence_html(()), ()
 
 
-def restore(rag: Rag, message: Message) -> Shown:
+def restore(rag: Rag, message: Message, floor: Floor) -> Shown:
     """Return a conversation that the browser kept."""
+    floor.clear()
     return gr.skip(), *_talk(restored(rag, message))
 
 
