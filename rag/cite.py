@@ -83,6 +83,20 @@ def shown(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _HIDDEN)
 
 
+def unmarked(text: str) -> str:
+    """Return a text in which nothing is a marker, for those to read who are to write markers of their own.
+
+    A footnote's number goes. What may be more than that stays as "(2019)" of "[2019]" and "( 72)" of "(72)".
+    """
+    while match := _next_marker(text, 0):  # what is left may be one: "[[1]1]"
+        inside = match["square"] or ""
+        is_footnote = match["raised"] or (inside and not re.search(r"\d{4}", inside))
+        kept = "" if is_footnote else f" ({inside.strip()})" if inside else match.group().replace("(", "( ")
+        before = text[: match.start()]
+        text = (before.rstrip(" ") if is_footnote or inside else before) + kept + text[match.end() :]
+    return text
+
+
 def _of_line(line: str, *, is_whole: bool) -> list[Written]:
     line = _BULLET.sub("", line)
     pieces = list(_pieces(line))

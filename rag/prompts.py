@@ -18,6 +18,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any, Protocol, TypeVar
 
+from rag.cite import unmarked
 from rag.errors import InvalidValue
 from rag.tokens import MIN_LIMIT, token_limit
 from rag.types import Document, Fault, History, Passage, Removed, Span
@@ -160,7 +161,7 @@ def _shortened(source: S) -> Iterator[S]:
 
 def _passages(sources: Sequence[Source]) -> str:
     """Return numbered passages between fences that their texts do not hold, and so cannot close."""
-    blocks = [(_plain(_unmarked(_about(s.document))), _plain(_unmarked(s.passage.text))) for s in sources]
+    blocks = [(_as_data(_about(s.document)), _as_data(s.passage.text)) for s in sources]
     fence = _fence(text for block in blocks for text in block)
     return "\n\n".join(
         f"{fence} passage [{n}] from {about}\n{text}\n{fence} end of passage [{n}]"
@@ -187,8 +188,12 @@ def _fence(texts: Iterator[str]) -> str:
 
 # -- text that cannot break out ----------------------------------------------------------------------------------------
 
-# Chat templates mark turns by tokens such as <|im_start|>, </s> or [INST], and servers heed them anywhere in a prompt.
-_TURN_TOKEN = re.compile(r"<(?=[|/]|[a-z]\w*(?:_\w+)*>)|\[(?=/?(?:INST|[A-Z]+_[A-Z_]+)\])", re.IGNORECASE)
+# Chat templates mark turns by tokens such as <|im_start|>, </s>, <｜User｜> or [INST], and servers heed them anywhere
+# in a prompt. Models take characters that look like these for the same.
+_TURN_TOKEN = re.compile(
+    r"[<＜﹤‹〈〈⟨❮](?=[|｜∣│ǀ❘/／⁄∕]|[a-z]\w*[>＞﹥›〉〉⟩❯])|[\[［【〔](?=[/／]?(?:INST|[A-Z]+_[A-Z_]+)[\]］】〕])",
+    re.IGNORECASE,
+)
 
 
 def _plain(text: str) -> str:
@@ -198,11 +203,9 @@ def _plain(text: str) -> str:
     return re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", "\n", shown)).strip()
 
 
-def _unmarked(text: str) -> str:
-    """Return a document's text without its own footnote numbers, which would pass for ours."""
-    while (without := _MARKER.sub("", text)) != text:  # what is left may be one: "[[1]1]"
-        text = without
-    return text
+def _as_data(text: str) -> str:
+    """Return what a document says, plain and without footnote numbers of its own, which would pass for ours."""
+    return _plain(unmarked(_plain(text)))
 
 
 def _shown(character: str) -> str:
