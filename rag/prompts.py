@@ -20,10 +20,10 @@ from typing import Any, Protocol, TypeVar
 
 from rag.cite import unmarked
 from rag.errors import InvalidValue
+from rag.refusals import REFUSAL
 from rag.tokens import MIN_LIMIT, token_limit
 from rag.types import Document, Fault, History, Passage, Removed, Span
 
-REFUSAL = "The passages do not answer this question."  # given to the model, and understood by is_refusal alone
 ANSWER_TOKENS = 300  # four sentences, with room to spare
 SPARE = 1.25  # other tokenizers count up to a quarter more than tiktoken's o200k_base in European languages
 MAX_TURNS = 3  # earlier turns shown with a follow-up; what it refers back to is rarely older
@@ -92,30 +92,8 @@ def prompt_hash() -> str:
     return hashlib.sha256("\0".join(told).encode()).hexdigest()[:12]
 
 
-def is_refusal(text: str) -> bool:
-    """Whether a model says that the passages do not answer, and nothing else.
-
-    Marks, case and an apology around the phrase do not matter; a sentence with anything of its own makes it an answer.
-    """
-    said = _words(re.sub(_MARKER, " ", text))
-    before, phrase, after = said.partition(_words(REFUSAL))
-    return bool(phrase) and not (set(before.split()) | set(after.split())) - _POLITE
-
-
 def _in_words(removed: Removed) -> str:
     return FAULTS[removed.fault] + (f": {_line(removed.detail)}" if removed.detail else "")
-
-
-# An answer consists of more than these. "Not" and "no" are not among them: they may turn a phrase into a claim.
-_POLITE = frozenset(
-    "i i'm am sorry apologize apologise unfortunately but however based on the a provided given passages passage "
-    "documents above according to my answer is as for now please let me know if you have any other questions".split()
-)
-_MARKER = re.compile(r" ?\[\d{1,3}\]")
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.casefold().replace("’", "'")))
 
 
 # -- passages ----------------------------------------------------------------------------------------------------------

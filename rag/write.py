@@ -18,12 +18,12 @@ from rag.llm import LanguageModel
 from rag.prompts import (
     ANSWER_TOKENS,
     condense_prompt,
-    is_refusal,
     pack,
     repair_prompt,
     room_for_passages,
     write_prompt,
 )
+from rag.refusals import is_refusal, refuses
 from rag.types import Claim, History, Removed, Span
 from rag.verify import Source, Supported, check, cite_written
 
@@ -181,7 +181,7 @@ class _Gate:
         return [
             check(sentence, self.sources, question=self.question, support=self.support, synonyms=self.material.synonyms)
             for sentence in sentences
-            if not is_refusal(sentence.text)  # beside claims it says nothing about them
+            if not refuses(sentence)  # beside claims it says nothing about them
         ]
 
     def _settle(self, found: Sequence[Supported | Removed]) -> Iterator[Claim]:

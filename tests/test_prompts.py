@@ -14,17 +14,16 @@ from rag.errors import InvalidValue
 from rag.prompts import (
     ANSWER_TOKENS,
     FAULTS,
-    REFUSAL,
     VARIABLES,
     checked,
     condense_prompt,
-    is_refusal,
     pack,
     prompt_hash,
     repair_prompt,
     room_for_passages,
     write_prompt,
 )
+from rag.refusals import REFUSAL
 from rag.tokens import token_limit
 from rag.types import Document, Passage, Removed, Span
 
@@ -234,37 +233,3 @@ def test_a_first_sentence_that_is_too_long_alone_leaves_nothing():
 
 def test_there_is_no_room_in_a_context_that_is_too_small():
     assert room_for_passages(QUESTION, context_tokens=500) == 0
-
-
-# -- refusals ----------------------------------------------------------------------------------------------------------
-
-REFUSALS = [
-    REFUSAL,
-    REFUSAL.upper(),
-    REFUSAL.rstrip("."),
-    f"**{REFUSAL}**",
-    f"“{REFUSAL}” [1]",
-    f"I'm sorry, but {REFUSAL.lower()}",
-    f"I’m sorry, but based on the provided passages: {REFUSAL}\n",
-    f"{REFUSAL} Please let me know if you have any other questions.",
-]
-ANSWERS = [
-    "",
-    "Solberg became CEO [1].",
-    f"Solberg became CEO [1]. {REFUSAL}",
-    f"{REFUSAL} However, Solberg became CEO [1].",
-    f"{REFUSAL} But Okafor said the margin was weak [2].",
-    f"It is not true that {REFUSAL.lower()}",
-    "The passages do not answer.",
-    "The passages do not answer this question about Solberg.",
-]
-
-
-@pytest.mark.parametrize("text", REFUSALS)
-def test_a_refusal_is_understood_in_any_dress(text: str):
-    assert is_refusal(text)
-
-
-@pytest.mark.parametrize("text", ANSWERS)
-def test_an_answer_that_claims_anything_is_no_refusal(text: str):
-    assert not is_refusal(text)
