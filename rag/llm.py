@@ -10,6 +10,7 @@ under it are imported at the first prompt, never earlier, and nothing is contact
 import random
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -34,6 +35,7 @@ MAX_PAUSE_S = 10.0  # a server that asks for a longer pause is not waited for
 SILENCES_IN_ALL = 5  # an answer may take so many times the silence allowed, retries included
 ANTHROPIC_URL = "https://api.anthropic.com"
 _NO_KEY = "none"  # without any, the clients would take another service's key from the environment and send it along
+_PROBE_TOKENS = 64  # of which only the first is waited for; a model that thinks first needs some
 _SAID_CHARS = 160  # shown of what a server says about a failure
 
 
@@ -53,6 +55,14 @@ class LanguageModel(Protocol):
 
         Raises ModelFailed, also in the middle of an answer.
         """
+
+
+def first_word_s(model: LanguageModel) -> float:
+    """Ask a model for a word and return the seconds until it came. Raises ModelFailed."""
+    started = time.perf_counter()
+    with closing(model.stream("Say yes.", max_tokens=_PROBE_TOKENS)) as words:
+        next(words)
+        return time.perf_counter() - started
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,12 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from string import Template
-from typing import Any, Protocol, TypeVar
 
 from rag.cite import unmarked
 from rag.errors import InvalidValue
 from rag.refusals import REFUSAL
 from rag.tokens import MIN_LIMIT, token_limit
-from rag.types import Document, Fault, History, Passage, Removed, Span
+from rag.types import Document, Fault, History, Passage, Removed, Source, Span
 
 ANSWER_TOKENS = 300  # four sentences, with room to spare
 SPARE = 1.25  # other tokenizers count up to a quarter more than tiktoken's o200k_base in European languages
@@ -45,21 +44,6 @@ FAULTS: dict[Fault, str] = {
     "unsupported": "that passage does not say so",
     "off the question": "it does not answer the question",
 }
-
-
-class Source(Protocol):
-    """A passage with the document that it is from."""
-
-    @property
-    def passage(self) -> Passage:
-        """What the model may use."""
-
-    @property
-    def document(self) -> Document:
-        """Where it is from."""
-
-
-S = TypeVar("S", bound=Source)
 
 
 # -- prompts -----------------------------------------------------------------------------------------------------------
@@ -105,12 +89,12 @@ def room_for_passages(question: str, *, context_tokens: int) -> int:
     return max(0, int(context_tokens / SPARE) - besides)
 
 
-def pack(sources: Sequence[S], *, max_tokens: int) -> list[S]:
+def pack(sources: Sequence[Source], *, max_tokens: int) -> list[Source]:
     """Return the first sources, whole, that fit together; the caller sorts them, best first.
 
     If not even the first one fits, it loses sentences at its end. Empty if its first sentence alone is too long.
     """
-    packed: list[S] = []
+    packed: list[Source] = []
     for source in sources:
         if _count(_passages([*packed, source])) > max_tokens:
             break
@@ -121,7 +105,7 @@ def pack(sources: Sequence[S], *, max_tokens: int) -> list[S]:
     return [first] if (first := next(fitting, None)) else []
 
 
-def _shortened(source: S) -> Iterator[S]:
+def _shortened(source: Source) -> Iterator[Source]:
     """Yield the source with ever fewer of its sentences, none of them cut."""
     passage = source.passage
     for last in reversed(passage.sentences[:-1]):
@@ -133,8 +117,7 @@ def _shortened(source: S) -> Iterator[S]:
             text=passage.quote(span),
             sentences=tuple(s for s in passage.sentences if s <= last),
         )
-        with_passage: Any = source  # a dataclass, which a protocol cannot ask for
-        yield replace(with_passage, passage=shorter)
+        yield Source(shorter, source.document)
 
 
 def _passages(sources: Sequence[Source]) -> str:

@@ -20,7 +20,7 @@ from rag.quantities import Date, Quantity, bounds, missing, quantities, quantiti
 from rag.quotations import first_unquoted
 from rag.sentences import sentences
 from rag.speakers import misattributed, speakers
-from rag.types import Citation, Claim, Document, Fault, Passage, Removed, Span
+from rag.types import Citation, Claim, Document, Fault, Removed, Source, Span
 from rag.words import fold
 
 Place = tuple[Document, Span]
@@ -50,14 +50,6 @@ _LINK = re.compile(
     r"(?:https?:|www\.|mailto:|data:|javascript:)\S*|\b\w+://\S*|//\w[\w-]*\.\S*|!\[|\]\s?[(\[]|</?[a-z!][^<]*",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A passage that a writer was given, and its document. The marker [n] means the n-th source."""
-
-    passage: Passage
-    document: Document
 
 
 @dataclass(frozen=True, slots=True)

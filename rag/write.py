@@ -24,8 +24,8 @@ from rag.prompts import (
     write_prompt,
 )
 from rag.refusals import is_refusal, refuses
-from rag.types import Claim, History, Removed, Span
-from rag.verify import Source, Supported, check, cite_written
+from rag.types import Claim, History, Removed, Source, Span
+from rag.verify import Supported, check, cite_written
 
 MAX_PASSAGES = 6  # a laptop reads some 45 tokens a second, and the likeliest passages stand first
 MIN_RELEVANCE = 0.1  # probability of a sentence below which a claim that cites it is beside the point

@@ -13,7 +13,7 @@ from evals.gold import Place
 from rag.describe import read_synonyms
 from rag.errors import UsageError
 from rag.evidence import TrainedEvidence
-from rag.verify import Source
+from rag.types import Source
 from tests.conftest import SEEDS
 
 NEVER_PASS = {"uncited", "fabricated"}

@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 import unicodedata
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -25,16 +24,10 @@ from rag.prompts import (
 )
 from rag.refusals import REFUSAL
 from rag.tokens import token_limit
-from rag.types import Document, Passage, Removed, Span
+from rag.types import Document, Passage, Removed, Source, Span
 
 QUESTION = "Who became CEO?"
 SENTENCES = ("Ingrid Solberg became CEO.", "The plant in Gdansk was sold.", "Debt fell.")
-
-
-@dataclass(frozen=True)
-class Source:
-    passage: Passage
-    document: Document
 
 
 def source(text: str, *, title: str = "Halvard Marine", publisher: str | None = "The Harbour") -> Source:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rag.cite import Written, shown
 from rag.sentences import sentences
-from rag.types import Answer, Document, Passage, Removed, Span, Trace
-from rag.verify import Source, Supported, check, cite_written, gate
+from rag.types import Answer, Document, Passage, Removed, Source, Span, Trace
+from rag.verify import Supported, check, cite_written, gate
 
 NEWS = (
     "Ingrid Solberg became chief of Halvard Marine on Monday, 5 May 2025. She said that the yard in Gdansk would not "

@@ -14,8 +14,7 @@ from rag.encode import SentenceEncoder
 from rag.errors import ModelFailed, UsageError
 from rag.records import ask_record
 from rag.refusals import REFUSAL
-from rag.types import Claim, Document, Passage, Span
-from rag.verify import Source
+from rag.types import Claim, Document, Passage, Source, Span
 from rag.write import Draft, Material, rewrite, write
 
 TEXT = "The bridge over the Orle was opened in May 1932. Mira Quillon designed it. It cost 4 million crowns."
