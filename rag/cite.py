@@ -31,6 +31,7 @@ _STOP_BEHIND = re.compile(r"\s*[.!?…]+[”\"'’»)*_]*(?=\s|$)")
 _BULLET = re.compile(r"\A\s*(?:[-*•‣–]\s+|\#{1,6}\s+|>\s*|\(?\d{1,2}[.)]\s+(?=\S))")
 _MARKUP = (
     (re.compile(r"!?\[(?!\d+\])([^\[\]]*)\]\([^()\s]*(?:\s[^()]*)?\)"), r"\1"),  # a link or an image is its words
+    (re.compile(r"``([^`]+?)''"), r"“\1”"),  # as TeX quotes
     (re.compile(r"</?[a-z!][^<>]*>?", re.IGNORECASE), ""),
     (re.compile(r"\*{2,}|_{2,}|~~|`+"), ""),
     (re.compile(r"(?<!\w)([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?!\w)"), r"\2"),

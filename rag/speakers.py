@@ -29,7 +29,7 @@ _BETWEEN = (
 _ATTRIBUTIONS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"(?<![\w’'-]){_WHO}{_BETWEEN}(?:continuing\sto\s(?:describe|call|say)|drew\sattention|speaks\sof|spoke\sof|{_VERB}\b)",
+        rf"(?<![\w’'-]){_WHO}{_BETWEEN}(?:continuing\sto\s(?:describe|call|say)|drew\sattention|speaks\sof|spoke\sof|{_VERB}\b(?!\sby\b))",
         rf"\baccording\sto\s(?-i:[a-z]+\s){{0,5}}{_WHO}",
         rf"[,”\"»]\s?{_VERB}\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
         rf"(?<![\w’'-]){_WHO}['’]s?\s{_NOUN}\b",
