@@ -1,7 +1,7 @@
 """How much of a sentence others have in their own words, and whether a number was moved from one statement to another.
 
 Compares words by their roots, names in any spelling; knows nothing about meaning. Called by ``rag.verify`` and
-``rag.negation``.
+by what else it compares.
 """
 
 import re

@@ -55,24 +55,25 @@ def _deeds(text: str, *, strict: bool) -> Iterator[Deed]:
     for at, token in enumerate(tokens):
         if at in names or not _is_verb(token) or _is_mutual(tokens, at):
             continue
-        start = max((i + 1 for i in range(at) if tokens[i] in _CLAUSE_ENDS), default=0)
-        end = next((i for i in range(at + 1, len(tokens)) if tokens[i].casefold() in _CLAUSE_ENDS), len(tokens))
-        before = [i for i in range(start, at) if i in names]
-        if strict:  # "as Alpha sees it, Beta …": Beta is none of what Alpha sees
-            end = next((i for i in range(at + 1, end) if tokens[i] == ","), end)
-        behind = [i for i in range(at + 1, end) if i in names]
-        by = next((i for i in range(at + 1, end) if tokens[i] == "by"), None)
-        if by is not None and _BE & {t.casefold() for t in tokens[max(0, at - 3) : at]}:
-            actors = [i for i in behind if i > by][:1]
-            others = [*before, *(i for i in behind if i < by)]
-        else:
-            actors = [i for i in before if not strict or _is_beside(tokens, i, at)][-1:]
-            if token.endswith("ing") and tokens[at - 1 : at] == [","]:
-                actors = before[:1]
-            others = behind
+        actors, others = _sides(tokens, names, at, strict=strict)
+        on_pronoun = at + 1 < len(tokens) and tokens[at + 1] in _OBJECTS
         for actor in actors:
-            on_pronoun = tokens[at + 1 : at + 2] != [] and tokens[at + 1] in _OBJECTS
             yield Deed(root(token), tokens[actor], tuple(tokens[i] for i in others), on_pronoun)
+
+
+def _sides(tokens: Sequence[str], names: set[int], at: int, *, strict: bool) -> tuple[list[int], list[int]]:
+    """Return the name that acts by the verb at a place, if there is one, and those that are acted upon."""
+    ends = _CLAUSE_ENDS | {","} if strict else _CLAUSE_ENDS  # "as Alpha sees it, Beta …": Alpha does not see Beta
+    start = max((i + 1 for i in range(at) if tokens[i] in _CLAUSE_ENDS), default=0)
+    end = next((i for i in range(at + 1, len(tokens)) if tokens[i].casefold() in ends), len(tokens))
+    before = [i for i in range(start, at) if i in names]
+    behind = [i for i in range(at + 1, end) if i in names]
+    by = next((i for i in range(at + 1, end) if tokens[i] == "by"), None)
+    if by is not None and _BE & {word.casefold() for word in tokens[max(0, at - 3) : at]}:
+        return [i for i in behind if i > by][:1], [*before, *(i for i in behind if i < by)]
+    if tokens[at].endswith("ing") and tokens[at - 1 : at] == [","]:
+        return before[:1], behind  # "Alpha resigned, leaving Beta": the subject of the sentence acts
+    return [i for i in before if not strict or _is_beside(tokens, i, at)][-1:], behind
 
 
 def _is_verb(token: str) -> bool:
