@@ -26,8 +26,8 @@ from rag.describe import read_synonyms
 from rag.errors import DocumentError, UsageError
 from rag.evidence import Support, TrainedEvidence
 from rag.terminal import UNWRAPPED_COLUMNS
-from rag.types import Fault, Removed
-from rag.verify import Source, gate
+from rag.types import Fault, Removed, Source
+from rag.verify import gate
 
 GOLD = Path(__file__).with_name("gold") / "gate.jsonl"
 SEEDS = Path(__file__).parents[1] / "seeds"

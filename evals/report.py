@@ -23,7 +23,7 @@ from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 from evals.gold import Part, Place, Question
 from evals.judge import LOST_AT, Outcome, ReadPassage
 from evals.scores import share
-from rag.render import printable
+from rag.characters import printable
 
 Summary = Mapping[str, Any]
 

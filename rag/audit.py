@@ -18,7 +18,7 @@ from rag.errors import UsageError
 from rag.records import Record, dumped
 from rag.sentences import sentences
 from rag.types import Document, Span
-from rag.verify import Place, fault_of_facts, fault_of_link, fault_of_meaning, fault_of_words, statement, text_around
+from rag.verify import Place, fault_of_facts, fault_of_meaning, fault_of_text, fault_of_words, statement, text_around
 
 Lookup = Callable[[str], Document | None]  # the document of a source, None if there is none
 
@@ -184,7 +184,7 @@ def _faults_of_written(
 ) -> Iterator[str]:
     said = statement(text, question=question, around=[text_around(places)], synonyms=synonyms)
     for fault in (
-        fault_of_link(text),
+        fault_of_text(text),
         fault_of_facts(said, places),
         fault_of_meaning(said, places),
         fault_of_words(said, places),

@@ -31,6 +31,7 @@ _STOP_BEHIND = re.compile(r"\s*[.!?…]+[”\"'’»)*_]*(?=\s|$)")
 _BULLET = re.compile(r"\A\s*(?:[-*•‣–]\s+|\#{1,6}\s+|>\s*|\(?\d{1,2}[.)]\s+(?=\S))")
 _MARKUP = (
     (re.compile(r"!?\[(?!\d+\])([^\[\]]*)\]\([^()\s]*(?:\s[^()]*)?\)"), r"\1"),  # a link or an image is its words
+    (re.compile(r"``([^`]+?)''"), r"“\1”"),  # as TeX quotes
     (re.compile(r"</?[a-z!][^<>]*>?", re.IGNORECASE), ""),
     (re.compile(r"\*{2,}|_{2,}|~~|`+"), ""),
     (re.compile(r"(?<!\w)([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?!\w)"), r"\2"),
@@ -81,6 +82,20 @@ def shown(text: str) -> str:
     """Return the text without characters that hide or turn others: control, zero-width and direction marks."""
     text = _LINE_ENDS.sub("\n", text)
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _HIDDEN)
+
+
+def unmarked(text: str) -> str:
+    """Return a text in which nothing is a marker, for those to read who are to write markers of their own.
+
+    A footnote's number goes. What may be more than that stays as "(2019)" of "[2019]" and "( 72)" of "(72)".
+    """
+    while match := _next_marker(text, 0):  # what is left may be one: "[[1]1]"
+        inside = match["square"] or ""
+        is_footnote = match["raised"] or (inside and not re.search(r"\d{4}", inside))
+        kept = "" if is_footnote else f" ({inside.strip()})" if inside else match.group().replace("(", "( ")
+        before = text[: match.start()]
+        text = (before.rstrip(" ") if is_footnote or inside else before) + kept + text[match.end() :]
+    return text
 
 
 def _of_line(line: str, *, is_whole: bool) -> list[Written]:

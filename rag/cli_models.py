@@ -7,8 +7,6 @@ import os
 import shlex
 import signal
 import sys
-import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="See which language model is configured and whether it answers; pull and serve local ones.")
 DEFAULT_PORT = 8080  # llama.cpp's usual one
 SLOW_TIMEOUT_S = 300  # two cores read some 45 tokens a second, and passages are up to 3,000
-_PROBE_TOKENS = 64  # of which only the first is waited for
 _ENDINGS = {signal.SIGINT, signal.SIGTERM}  # Ctrl-C, and what ends a background job
 
 NameArgument = Annotated[str, typer.Argument(help="As rag models lists it.")]
@@ -87,16 +84,12 @@ def _described(model: "LocalModel") -> str:
 
 def _answering(settings: "Settings") -> str:
     """Ask the configured model for a word. Raises ModelFailed, whose line says why it does not answer."""
-    from rag.llm import configured
+    from rag.llm import configured, first_word_s
 
     model = configured(settings)
     if model is None:
         return f"no language model is configured, answers are quotes; set {_missing(settings)} to have them written"
-    started = time.perf_counter()
-    with closing(model.stream("Say yes.", max_tokens=_PROBE_TOKENS)) as answer:
-        next(answer)
-        seconds = time.perf_counter() - started
-    return f"{model.name}: configured, and answers; the first word came after {seconds:.1f} s"
+    return f"{model.name}: configured, and answers; the first word came after {first_word_s(model):.1f} s"
 
 
 def _missing(settings: "Settings") -> str:

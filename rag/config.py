@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            if name in SECRET:
+            if name in SECRET or "@" in str(first.get("input")):  # an address may hold a password
                 raise SettingsError(f"setting {name}: {first['msg'].lower()}") from None
             raise SettingsError(f"setting {name} is {first.get('input')!r}: {first['msg'].lower()}") from error
 

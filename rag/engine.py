@@ -6,7 +6,6 @@ needed.
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from rag.errors import DocumentError, ModelFailed, UsageError
 from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
 from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
-from rag.llm import LanguageModel, configured
+from rag.llm import LanguageModel, configured, first_word_s
 from rag.names import learn_names
 from rag.question import objection, parts, question_itself
 from rag.retrieve import RANKINGS, Filters, Ranking, Retrieved, merge_hits, retrieve
@@ -115,8 +114,7 @@ class Rag:
         if self._writer is None:
             return "no language model is configured; set RAG_LLM_BASE_URL and RAG_LLM_MODEL"
         try:
-            with closing(self._writer.stream("Say yes.", max_tokens=8)) as words:
-                next(words)
+            first_word_s(self._writer)
         except ModelFailed as error:
             return str(error)
         return None

@@ -10,17 +10,19 @@ under it are imported at the first prompt, never earlier, and nothing is contact
 import random
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from rag.characters import printable
 from rag.config import Settings
+from rag.connection import connection
 from rag.errors import ModelFailed, SettingsError
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ MAX_PAUSE_S = 10.0  # a server that asks for a longer pause is not waited for
 SILENCES_IN_ALL = 5  # an answer may take so many times the silence allowed, retries included
 ANTHROPIC_URL = "https://api.anthropic.com"
 _NO_KEY = "none"  # without any, the clients would take another service's key from the environment and send it along
+_PROBE_TOKENS = 64  # of which only the first is waited for; a model that thinks first needs some
 _SAID_CHARS = 160  # shown of what a server says about a failure
 
 
@@ -54,6 +57,14 @@ class LanguageModel(Protocol):
         """
 
 
+def first_word_s(model: LanguageModel) -> float:
+    """Ask a model for a word and return the seconds until it came. Raises ModelFailed."""
+    started = time.perf_counter()
+    with closing(model.stream("Say yes.", max_tokens=_PROBE_TOKENS)) as words:
+        next(words)
+        return time.perf_counter() - started
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     """What a client is made for. deadline: on the clock of time.monotonic."""
@@ -68,11 +79,15 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Api:
-    """A protocol: how LlamaIndex speaks it, and the SDK below that; both SDKs name their errors alike."""
+    """A protocol: how LlamaIndex speaks it, and the SDK below that; both SDKs name their errors alike.
+
+    headers: what the protocol wants beside the plain ones, made of the key.
+    """
 
     llm: Callable[[_Request, "httpx.Client"], "LLM"]
     package: str
     sdk: str
+    headers: Callable[[str], dict[str, str]]
 
 
 class _Passing(ModelFailed):
@@ -116,7 +131,8 @@ class ChatModel:
 
     def __post_init__(self) -> None:
         try:
-            host = urlsplit(self.base_url).hostname
+            parts = urlsplit(self.base_url)
+            host, _ = parts.hostname, parts.port  # a port that is no number may be a part of a password
         except ValueError:
             host = None
         if not host:
@@ -156,14 +172,19 @@ class ChatModel:
     def _attempt(self, prompt: str, request: _Request) -> Iterator[str]:
         begun = ended = False
         try:
-            with _connection(request) as client:
-                for words, is_last in _pieces(self.api.llm(request, client), prompt, deadline=request.deadline):
+            headers = self.api.headers(request.key)
+            with connection(
+                self.base_url, headers=headers, silence_s=self.timeout_s, deadline=request.deadline
+            ) as client:
+                for words, is_last in _pieces(self.api.llm(request, client), prompt):
                     ended |= is_last
                     if words:
                         begun = True
                         yield words
-        except Exception as error:  # whatever a stranger's bytes do to three libraries
-            raise self._failure(error, begun=begun) from error
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes do to three libraries
+            raise self._failure(error, request, begun=begun) from None  # it may repeat the key
+        if not ended and time.monotonic() >= request.deadline:
+            raise self._too_slow()
         if not begun:
             raise ModelFailed(
                 f"{self.name}: gave an empty answer; ask again, or correct RAG_LLM_BASE_URL and RAG_LLM_MODEL"
@@ -171,13 +192,14 @@ class ChatModel:
         if not ended:
             raise ModelFailed(self._broke_off())
 
-    def _failure(self, error: Exception, *, begun: bool) -> ModelFailed:
+    def _failure(self, error: Exception, request: _Request, *, begun: bool) -> ModelFailed:
         import httpx  # noqa: PLC0415 - imported already where this runs
 
         sdk: Any = import_module(self.api.sdk)
         said = self._said(error)
-        if isinstance(error, TimeoutError | sdk.APITimeoutError | httpx.TimeoutException):
-            return ModelFailed(f"{self.name}: {self._too_slow()}; ask again, or raise RAG_LLM_TIMEOUT_S")
+        is_late = time.monotonic() >= request.deadline
+        if is_late or isinstance(error, sdk.APITimeoutError | httpx.TimeoutException):
+            return self._too_slow()
         if begun:
             return ModelFailed(self._broke_off(said))
         if isinstance(error, sdk.APIStatusError) and error.status_code >= 400:
@@ -206,32 +228,31 @@ class ChatModel:
             return _Passing(f"{what}, the server failed{said}; see its log", pause_s=_seconds(retry_after))
         return ModelFailed(f"{what}, the request is refused{said}; correct RAG_LLM_MODEL, or use another server")
 
-    def _too_slow(self) -> str:
-        return f"silent for {self.timeout_s:g} s, or not done in {SILENCES_IN_ALL * self.timeout_s:g} s"
+    def _too_slow(self) -> ModelFailed:
+        slow = f"silent for {self.timeout_s:g} s, or not done in {SILENCES_IN_ALL * self.timeout_s:g} s"
+        return ModelFailed(f"{self.name}: {slow}; ask again, or raise RAG_LLM_TIMEOUT_S")
 
     def _broke_off(self, said: str = "") -> str:
         return f"{self.name}: broke off in mid-answer{said}; ask again, and see the server's log"
 
     def _said(self, error: BaseException) -> str:
-        """Return the beginning of an error's own words in brackets, the key taken out."""
+        """Return the beginning of an error's own words in brackets, fit to be shown, key and password taken out."""
         body = getattr(error, "body", None)
         inner = body.get("error", body) if isinstance(body, dict) else None
         told = inner.get("message") if isinstance(inner, dict) else None
-        words = " ".join(str(told or error).split())
-        if key := self.key.get_secret_value():
-            words = words.replace(key, "…")
+        words = printable(" ".join(str(told or error).split()))
+        for secret in (self.key.get_secret_value(), unquote(urlsplit(self.base_url).password or "")):
+            words = words.replace(secret, "…") if secret else words
         return f" ({words[:_SAID_CHARS]})" if words else ""
 
 
-def _pieces(llm: "LLM", prompt: str, *, deadline: float) -> Iterator[tuple[str, bool]]:
+def _pieces(llm: "LLM", prompt: str) -> Iterator[tuple[str, bool]]:
     """Yield the words of an answer, and with the last of them, which may be none, that it is complete."""
     from llama_index.core.llms import ChatMessage  # noqa: PLC0415 - seconds to import
 
     for piece in llm.stream_chat([ChatMessage(role="user", content=prompt)]):
         choices = getattr(piece.raw, "choices", None)
         reason = choices[0].finish_reason if choices else piece.message.additional_kwargs.get("stop_reason")
-        if time.monotonic() > deadline:
-            raise TimeoutError
         yield piece.delta or "", reason is not None
 
 
@@ -253,49 +274,7 @@ def _seconds(retry_after: str) -> float | None:
         return None
 
 
-# -- the connection, and the two protocols over it ---------------------------------------------------------------------
-
-
-@contextmanager
-def _connection(request: _Request) -> "Iterator[httpx.Client]":
-    """Yield a client for one request, whose end closes the connection, and so cancels what is still being written."""
-    import httpx  # noqa: PLC0415 - comes with the SDKs
-
-    class Watched(httpx.SyncByteStream):
-        """A body that ends with a time-out where words stay out while other bytes come.
-
-        Servers keep a connection alive by comments (": ping"). They reset the client's clock, and are no words.
-        """
-
-        def __init__(self, body: Any) -> None:
-            self._body = body
-
-        def __iter__(self) -> Iterator[bytes]:
-            heard = time.monotonic()
-            for chunk in self._body:
-                now = time.monotonic()
-                if not chunk.lstrip().startswith((b":", b"event: ping")):
-                    heard = now
-                if now > min(heard + request.timeout_s, request.deadline):
-                    raise httpx.ReadTimeout("no words")
-                yield chunk
-
-        def close(self) -> None:
-            self._body.close()
-
-    def watch(response: httpx.Response) -> None:
-        response.stream = Watched(response.stream)
-
-    hooks: Any = {"request": [_tell_nothing_else], "response": [watch]}
-    is_here = urlsplit(request.base_url).hostname in {"127.0.0.1", "localhost", "::1"}  # a proxy must not see it
-    with httpx.Client(event_hooks=hooks, trust_env=not is_here) as client:
-        yield client
-
-
-def _tell_nothing_else(request: "httpx.Request") -> None:
-    """Take out what the SDKs add about this machine and its owner: system, versions, accounts with OpenAI."""
-    for name in [name for name in request.headers if name.startswith(("x-stainless-", "openai-"))]:
-        del request.headers[name]
+# -- the two protocols -------------------------------------------------------------------------------------------------
 
 
 def _openai_like(request: _Request, client: "httpx.Client") -> Any:
@@ -332,5 +311,12 @@ def _anthropic(request: _Request, client: "httpx.Client") -> Any:
     return llm
 
 
-OPENAI_LIKE = _Api(_openai_like, "llama_index.llms.openai_like", "openai")
-ANTHROPIC = _Api(_anthropic, "llama_index.llms.anthropic", "anthropic")
+OPENAI_LIKE = _Api(
+    _openai_like, "llama_index.llms.openai_like", "openai", lambda key: {"authorization": f"Bearer {key}"}
+)
+ANTHROPIC = _Api(
+    _anthropic,
+    "llama_index.llms.anthropic",
+    "anthropic",
+    lambda key: {"x-api-key": key, "anthropic-version": "2023-06-01"},
+)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from rag.words import SPOKE
+
 Kind = Literal["person", "place", "other"]
 
 MAX_NAME_WORDS = 5  # longer runs of capitals are headings, not names
@@ -37,7 +39,7 @@ CALENDAR = frozenset(
     "january february march april may june july august september october november december jan feb mar apr jun jul aug "
     "sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday".split()
 )
-_SPEECH = frozenset("said says told added stated noted believes argued stressed asked wrote warned claimed met".split())
+_OF_PERSONS = SPOKE | {"says", "believes", "met"}
 
 
 class NameLexicon(Protocol):
@@ -124,7 +126,7 @@ def _cues(words: Sequence[str]) -> Iterator[tuple[str, Kind]]:
         before, name, after = folded[start], folded[start + 1 : end + 1], folded[end + 1]
         points: Counter[Kind] = Counter()
         if after not in TITLES:  # "Kazakh analyst" names no person
-            points["person"] = 3 * (before in TITLES) + 2 * (after in _SPEECH and before not in {"of", "the"})
+            points["person"] = 3 * (before in TITLES) + 2 * (after in _OF_PERSONS and before not in {"of", "the"})
         if after not in {"'s", "’s"}:  # "in Okafor's view" names no place
             points["place"] = 3 * (before in {"in", "near", "visited"}) + (before in {"from", "to"})
         for key in {" ".join(name), name[-1]}:

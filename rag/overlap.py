@@ -1,25 +1,26 @@
 """How much of a sentence others have in their own words, and whether a number was moved from one statement to another.
 
 Compares words by their roots, names in any spelling; knows nothing about meaning. Called by ``rag.verify`` and
-``rag.negation``.
+by what else it compares.
 """
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from rag.lexical import is_spelling_of
 from rag.names import FUNCTION_WORDS, is_plain
-from rag.quantities import Amount, Quantity, missing, quantities, wording
+from rag.quantities import Amount, Date, Quantity, missing, quantities, wording
 from rag.speakers import SPEECH
 from rag.words import STOPWORDS, fold, stemmer, words
 
 _MIN_FAMILY_CHARS = 5  # that words of one family share at the beginning: "dismissal", "dismissed"
 _MAX_FAMILY_END = 5  # that may follow them: "govern", "government"
 _MOVED_BY = 1  # word that a clause with another number must share beyond those that the clauses with this one share
-_CLAUSE_END = re.compile(r",\s(?!\d{4}\b)|[;:()—–]\s|[.!?]\s(?=[A-Z“\"])|\s(?:and|but|while|whereas)\s")
+_CLAUSE_END = re.compile(r",\s(?!\d{4}\b)|[;:()—–]\s|[.!?]\s(?=[A-Z“\"])|\s(?:and(?!\s[A-Z])|but|while|whereas)\s")
 _SENTENCE_END = re.compile(r"[.!?]\s$")
-_IRREGULAR = {
+IRREGULAR = {
     form: verb
     for verb, forms in {
         "take": "took taken", "meet": "met", "give": "gave given", "win": "won", "hold": "held", "say": "said",
@@ -38,7 +39,7 @@ _IRREGULAR = {
 def root(word: str) -> str:
     """Return the stem of a word, that of the infinitive for irregular verbs: "met" and "meeting" are one."""
     folded = fold(word)
-    return str(stemmer().stemWord(_IRREGULAR.get(folded, folded)))
+    return str(stemmer().stemWord(IRREGULAR.get(folded, folded)))
 
 
 def overlap(text: str, source: str, *, names: Collection[str] = ()) -> float:
@@ -100,6 +101,9 @@ def _n_alike(clause: str, other: str, *, besides: Quantity) -> int:
 
 
 def _has(numbers: frozenset[Quantity], number: Quantity) -> bool:
+    """Whether a number is among others; a day there may have its year before."""
+    if isinstance(number, Date) and number.day and any(isinstance(n, Date) and n.year is None for n in numbers):
+        number = replace(number, year=None)
     return not missing([number], numbers)
 
 
@@ -111,7 +115,7 @@ def _kind(number: Quantity) -> str:
     if not isinstance(number, Amount):
         return "date"
     is_year = not number.unit and len(number.value) == 4 and number.value[:2] in {"18", "19", "20"}
-    return "year" if is_year else number.unit or "count"
+    return "date" if is_year else number.unit or "count"
 
 
 @lru_cache(maxsize=1024)

@@ -16,13 +16,13 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from string import Template
-from typing import Any, Protocol, TypeVar
 
+from rag.cite import unmarked
 from rag.errors import InvalidValue
+from rag.refusals import REFUSAL
 from rag.tokens import MIN_LIMIT, token_limit
-from rag.types import Document, Fault, History, Passage, Removed, Span
+from rag.types import Document, Fault, History, Passage, Removed, Source, Span
 
-REFUSAL = "The passages do not answer this question."  # given to the model, and understood by is_refusal alone
 ANSWER_TOKENS = 300  # four sentences, with room to spare
 SPARE = 1.25  # other tokenizers count up to a quarter more than tiktoken's o200k_base in European languages
 MAX_TURNS = 3  # earlier turns shown with a follow-up; what it refers back to is rarely older
@@ -44,21 +44,6 @@ FAULTS: dict[Fault, str] = {
     "unsupported": "that passage does not say so",
     "off the question": "it does not answer the question",
 }
-
-
-class Source(Protocol):
-    """A passage with the document that it is from."""
-
-    @property
-    def passage(self) -> Passage:
-        """What the model may use."""
-
-    @property
-    def document(self) -> Document:
-        """Where it is from."""
-
-
-S = TypeVar("S", bound=Source)
 
 
 # -- prompts -----------------------------------------------------------------------------------------------------------
@@ -91,30 +76,8 @@ def prompt_hash() -> str:
     return hashlib.sha256("\0".join(told).encode()).hexdigest()[:12]
 
 
-def is_refusal(text: str) -> bool:
-    """Whether a model says that the passages do not answer, and nothing else.
-
-    Marks, case and an apology around the phrase do not matter; a sentence with anything of its own makes it an answer.
-    """
-    said = _words(re.sub(_MARKER, " ", text))
-    before, phrase, after = said.partition(_words(REFUSAL))
-    return bool(phrase) and not (set(before.split()) | set(after.split())) - _POLITE
-
-
 def _in_words(removed: Removed) -> str:
     return FAULTS[removed.fault] + (f": {_line(removed.detail)}" if removed.detail else "")
-
-
-# An answer consists of more than these. "Not" and "no" are not among them: they may turn a phrase into a claim.
-_POLITE = frozenset(
-    "i i'm am sorry apologize apologise unfortunately but however based on the a provided given passages passage "
-    "documents above according to my answer is as for now please let me know if you have any other questions".split()
-)
-_MARKER = re.compile(r" ?\[\d{1,3}\]")
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.casefold().replace("’", "'")))
 
 
 # -- passages ----------------------------------------------------------------------------------------------------------
@@ -126,12 +89,12 @@ def room_for_passages(question: str, *, context_tokens: int) -> int:
     return max(0, int(context_tokens / SPARE) - besides)
 
 
-def pack(sources: Sequence[S], *, max_tokens: int) -> list[S]:
+def pack(sources: Sequence[Source], *, max_tokens: int) -> list[Source]:
     """Return the first sources, whole, that fit together; the caller sorts them, best first.
 
     If not even the first one fits, it loses sentences at its end. Empty if its first sentence alone is too long.
     """
-    packed: list[S] = []
+    packed: list[Source] = []
     for source in sources:
         if _count(_passages([*packed, source])) > max_tokens:
             break
@@ -142,7 +105,7 @@ def pack(sources: Sequence[S], *, max_tokens: int) -> list[S]:
     return [first] if (first := next(fitting, None)) else []
 
 
-def _shortened(source: S) -> Iterator[S]:
+def _shortened(source: Source) -> Iterator[Source]:
     """Yield the source with ever fewer of its sentences, none of them cut."""
     passage = source.passage
     for last in reversed(passage.sentences[:-1]):
@@ -154,13 +117,12 @@ def _shortened(source: S) -> Iterator[S]:
             text=passage.quote(span),
             sentences=tuple(s for s in passage.sentences if s <= last),
         )
-        with_passage: Any = source  # a dataclass, which a protocol cannot ask for
-        yield replace(with_passage, passage=shorter)
+        yield Source(shorter, source.document)
 
 
 def _passages(sources: Sequence[Source]) -> str:
     """Return numbered passages between fences that their texts do not hold, and so cannot close."""
-    blocks = [(_plain(_unmarked(_about(s.document))), _plain(_unmarked(s.passage.text))) for s in sources]
+    blocks = [(_as_data(_about(s.document)), _as_data(s.passage.text)) for s in sources]
     fence = _fence(text for block in blocks for text in block)
     return "\n\n".join(
         f"{fence} passage [{n}] from {about}\n{text}\n{fence} end of passage [{n}]"
@@ -187,8 +149,12 @@ def _fence(texts: Iterator[str]) -> str:
 
 # -- text that cannot break out ----------------------------------------------------------------------------------------
 
-# Chat templates mark turns by tokens such as <|im_start|>, </s> or [INST], and servers heed them anywhere in a prompt.
-_TURN_TOKEN = re.compile(r"<(?=[|/]|[a-z]\w*(?:_\w+)*>)|\[(?=/?(?:INST|[A-Z]+_[A-Z_]+)\])", re.IGNORECASE)
+# Chat templates mark turns by tokens such as <|im_start|>, </s>, <｜User｜> or [INST], and servers heed them anywhere
+# in a prompt. Models take characters that look like these for the same.
+_TURN_TOKEN = re.compile(
+    r"[<＜﹤‹〈〈⟨❮](?=[|｜∣│ǀ❘/／⁄∕]|[a-z]\w*[>＞﹥›〉〉⟩❯])|[\[［【〔](?=[/／]?(?:INST|[A-Z]+_[A-Z_]+)[\]］】〕])",
+    re.IGNORECASE,
+)
 
 
 def _plain(text: str) -> str:
@@ -198,11 +164,9 @@ def _plain(text: str) -> str:
     return re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", "\n", shown)).strip()
 
 
-def _unmarked(text: str) -> str:
-    """Return a document's text without its own footnote numbers, which would pass for ours."""
-    while (without := _MARKER.sub("", text)) != text:  # what is left may be one: "[[1]1]"
-        text = without
-    return text
+def _as_data(text: str) -> str:
+    """Return what a document says, plain and without footnote numbers of its own, which would pass for ours."""
+    return _plain(unmarked(_plain(text)))
 
 
 def _shown(character: str) -> str:

@@ -73,6 +73,8 @@ _IN_WORDS = (
     (re.compile(r"\b(?:once|one\stime)(?=\s*(?:[.;!?]|$|in\s\d))", re.IGNORECASE), "1 time"),  # not "once called"
     (re.compile(r"\bpercentage\spoints?\b", re.IGNORECASE), "points"),
 )
+_FIRST = re.compile(r"\bfirst(?:\sand\sonly)?\s(?P<noun>[^\W\d_]+)", re.IGNORECASE)
+_LATER = r"second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|\d+(?:nd|rd|th)"
 _SHARE = re.compile(
     r"\b((?:(?:an?|one|two|three|four)[\s-])?(?:hal(?:f|ves)|(?:third|quarter|fifth|tenth)s?))\sof\b", re.IGNORECASE
 )
@@ -157,6 +159,15 @@ def quantities_with_years(text: str, *, before: str, year: int | None) -> frozen
             found.discard(date)
             found.add(Date(int(earlier[-1]) if earlier else year, date.month, date.day))
     return frozenset(found)
+
+
+def misplaced_first(text: str, source: str) -> str | None:
+    """Return what is the first in a text and only a later one in its source: "first meeting", of "second meeting"."""
+    for noun in (match["noun"] for match in _FIRST.finditer(text)):
+        later = re.search(rf"\b(?:{_LATER})\s(?:\w+\s)?{re.escape(noun)}", source, re.IGNORECASE)
+        if later and not re.search(rf"\bfirst\s(?:\w+\s){{0,3}}{re.escape(noun)}", source, re.IGNORECASE):
+            return f"first {noun}"
+    return None
 
 
 def bounds(text: str) -> frozenset[str]:

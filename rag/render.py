@@ -1,6 +1,5 @@
 """Values as text for a terminal. What comes from a document is shown as plain characters, never as control codes."""
 
-import unicodedata
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -8,6 +7,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from rag.audit import Verdict
+from rag.characters import printable
 from rag.errors import DocumentError
 from rag.ingest import IngestReport, Prepared
 from rag.records import Record
@@ -17,20 +17,6 @@ _SNIPPET_CHARS = 240
 _REFUSED = "No answer. "
 _NEAREST = "Nearest passages:"
 _FOOTNOTES = "Sources:"
-_JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
-
-
-def printable(text: str) -> str:
-    """Return the text with control and direction-changing characters as U+FFFD; line ends and tabs become spaces."""
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in "\n\t":
-        return " "
-    if unicodedata.category(character) == "Cf" and character in _JOINERS:
-        return character
-    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cf", "Cs"} else character
 
 
 def result_text(result: Result) -> RenderableType:

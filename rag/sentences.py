@@ -9,6 +9,7 @@ from itertools import pairwise
 import pysbd
 
 from rag.types import Span
+from rag.words import SPOKE
 
 # Characters that the segmenter sees at once. Its time for each grows with their number (fourfold from 500 to 30,000),
 # and one unpaired quotation mark hides the sentence ends of all that follow.
@@ -18,10 +19,7 @@ _CLOSING_MARKS = "”\"’'»)]"
 _CLOSING_QUOTE = re.compile(r"[”\"’'»]$")
 _ENUMERATOR = re.compile(r"\(?\d{1,3}[.)]")
 # Who spoke, behind a quotation: "Putin said.", "the political analyst said.", "said Putin."
-_SPEECH_VERB = (
-    r"(?:said|says|asked|asks|added|adds|told|replied|answered|stated|noted|explained|concluded|stressed|"
-    r"emphasi[sz]ed|continued|argued|wrote|warned|admitted|insisted|recalled|declared|remarked)"
-)
+_SPEECH_VERB = f"(?:{'|'.join(sorted(SPOKE | {'continued', 'says', 'asks', 'adds'}))})"
 _SPEAKER = re.compile(rf"(?:[\w.’'-]+ ){{1,4}}{_SPEECH_VERB}[.,:]?|{_SPEECH_VERB}(?: [\w.’'-]+){{1,4}}")
 
 

@@ -8,19 +8,12 @@ from collections.abc import Iterable, Iterator
 
 from rag.lexical import is_spelling_of
 from rag.names import is_plain
-from rag.words import fold, stemmer
+from rag.words import SPEECH_VERBS, SPOKE, fold, stemmer
 
-_SPEECH = (
-    "say tell ask add state note explain stress emphasi[sz]e argue warn admit insist recall declare remark claim "
-    "believe announce acknowledge observe suggest describe call mention portray present frame reply answer "
-    "conclude question name reiterate reveal point praise dismiss demand confirm deny report liken think complain "
-    "promise consider fear hope predict"
-).split()
-_IRREGULAR = "thought said says told tells wrote writes replies replied denies denied".split()
 # "States" are mostly countries, and who asks for something may not have said so.
 _VERB = (
     r"(?!states\b(?!\sthat\b)|ask\w*\sfor\b)(?:"
-    + "|".join([*(rf"{verb.removesuffix('e')}(?:e?[sd]|ing)" for verb in _SPEECH), *_IRREGULAR])
+    + "|".join([*SPOKE, "replies", "denies", *(rf"{verb.removesuffix('e')}(?:e?s|ing)" for verb in SPEECH_VERBS)])
     + ")"
 )
 _NOUN = (
@@ -36,7 +29,7 @@ _BETWEEN = (
 _ATTRIBUTIONS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"(?<![\w’'-]){_WHO}{_BETWEEN}(?:continuing\sto\s(?:describe|call|say)|drew\sattention|speaks\sof|spoke\sof|{_VERB}\b)",
+        rf"(?<![\w’'-]){_WHO}{_BETWEEN}(?:continuing\sto\s(?:describe|call|say)|drew\sattention|speaks\sof|spoke\sof|{_VERB}\b(?!\sby\b))",
         rf"\baccording\sto\s(?-i:[a-z]+\s){{0,5}}{_WHO}",
         rf"[,”\"»]\s?{_VERB}\s(?-i:[a-z]+\s){{0,4}}{_WHO}",
         rf"(?<![\w’'-]){_WHO}['’]s?\s{_NOUN}\b",
@@ -54,12 +47,12 @@ _DESCRIBED = re.compile(
 )
 # Speakers without a name, of whom no named one may be one: "some analysts believe", "according to experts".
 _CROWD = re.compile(
-    rf"\b(?:some|many|most|several|other|{_WORD}s)\s(?:{_WORD}\s)?(?:{'|'.join(v for v in _SPEECH if v.isalpha())})\b"
+    rf"\b(?:some|many|most|several|other|{_WORD}s)\s(?:{_WORD}\s)?(?:{'|'.join(SPEECH_VERBS)})\b"
     rf"|\baccording\sto\s(?:(?:some|many|most|several|other)\s)?(?-i:[a-z]\w+s)\b",
     re.IGNORECASE,
 )
 _TELLS = re.compile(rf"[“”\"«»„]|\b(?:I|we|me|us|my|our|(?i:{_VERB}|{_NOUN}))\b")
-SPEECH = frozenset(stemmer().stemWords([v.replace("[sz]", "s") for v in _SPEECH] + _IRREGULAR))  # stems
+SPEECH = frozenset(stemmer().stemWords([*SPEECH_VERBS, *SPOKE]))  # stems
 
 
 def speakers(text: str) -> list[str]:

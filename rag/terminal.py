@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rag.characters import printable
+
 if TYPE_CHECKING:
     from rag.ingest import OnProgress
 
@@ -16,7 +18,7 @@ UNWRAPPED_COLUMNS = 1_000_000  # of a file or pipe, where nothing is to be wrapp
 
 def fail(line: str, code: int, *, program: str = "rag") -> int:
     """Say on standard error what went wrong, in one line, and return the exit code."""
-    sys.stderr.write(f"{program}: {' '.join(line.split())}\n")
+    sys.stderr.write(f"{program}: {printable(' '.join(line.split()))}\n")
     return code
 
 

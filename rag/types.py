@@ -138,6 +138,14 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A passage that a writer is given, and its document. The marker [n] means the n-th source."""
+
+    passage: Passage
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage found for a question. ``rank`` counts from 1; what ``score`` means follows from ``via``."""
 

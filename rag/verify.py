@@ -16,11 +16,13 @@ from rag.evidence import Support
 from rag.mentions import exchanged, first_unknown, mentions
 from rag.negation import contradicts, reverses
 from rag.overlap import most_shared, moved, overlap
-from rag.quantities import Date, Quantity, bounds, missing, quantities, quantities_with_years
+from rag.quantities import Date, Quantity, bounds, misplaced_first, missing, quantities, quantities_with_years
 from rag.quotations import first_unquoted
+from rag.reservations import unreserved
+from rag.roles import turned
 from rag.sentences import sentences
 from rag.speakers import misattributed, speakers
-from rag.types import Citation, Claim, Document, Fault, Passage, Removed, Span
+from rag.types import Citation, Claim, Document, Fault, Removed, Source, Span
 from rag.words import fold
 
 Place = tuple[Document, Span]
@@ -50,14 +52,6 @@ _LINK = re.compile(
     r"(?:https?:|www\.|mailto:|data:|javascript:)\S*|\b\w+://\S*|//\w[\w-]*\.\S*|!\[|\]\s?[(\[]|</?[a-z!][^<]*",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A passage that a writer was given, and its document. The marker [n] means the n-th source."""
-
-    passage: Passage
-    document: Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +148,16 @@ def fault_of_form(text: str, markers: Sequence[str], *, n_sources: int) -> tuple
     for marker in markers:
         if not (marker.isdecimal() and len(marker) < 5 and 1 <= int(marker) <= n_sources):
             return "fabricated", f"[{marker}] means no passage"
-    return fault_of_link(text)
+    return fault_of_text(text)
 
 
-def fault_of_link(text: str) -> tuple[Fault, str] | None:
-    """Return the fault of a sentence with an address or markup in it: showing it, or a click, could carry data away."""
+def fault_of_text(text: str) -> tuple[Fault, str] | None:
+    """Return what is wrong with a sentence by itself: it asks, or holds an address or markup.
+
+    Showing a link, or a click on it, could carry data away.
+    """
+    if text.rstrip(" *_").endswith("?"):
+        return "unsupported", "asks, and states nothing"
     link = _LINK.search(text)
     return ("unsupported", f"carries a link: {link.group()}") if link else None
 
@@ -190,15 +189,19 @@ def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, s
     quoted = any(_goes_on_quoting(document.text[: span.start]) for document, span in places)
     if who := misattributed(said.text, source, before=before, around=around, publishers=publishers, is_quoted=quoted):
         return "wrong speaker", f"its sources do not have {who} say so"
-    if number := moved(said.text, source):
-        return "wrong number", f"its sources say {number} of something else"
-    if name := exchanged(said.text, _likest(said, places), [around]):
-        return "wrong name", f"its sources say so of another than {name}"
-    if word := contradicts(said.text, source):
-        return "negated", f"its sources say the opposite: {word}"
-    if word := reverses(said.text, source):
-        return "negated", f"its sources have nothing like this word: {word}"
-    return None
+    return next(((fault, f"{why}: {word}") for fault, why, word in _otherwise(said, places, around) if word), None)
+
+
+def _otherwise(said: Statement, places: Sequence[Place], around: str) -> Iterator[tuple[Fault, str, object]]:
+    """Yield each way in which places may say something else, with the word that shows it, if one does."""
+    source, likest = _text(places), _likest(said, places)
+    yield "wrong number", "its sources say so of something else", moved(said.text, source)
+    yield "wrong number", "its sources speak of a later one", misplaced_first(said.text, source)
+    yield "wrong name", "its sources say so of another than", exchanged(said.text, likest, [around])
+    yield "wrong name", "its sources have it the other way round", turned(said.text, source)
+    yield "negated", "its sources say the opposite", contradicts(said.text, source)
+    yield "negated", "its sources have nothing like this word", reverses(said.text, source)
+    yield "unsupported", "its sources say so with a reservation", unreserved(said.text, likest)
 
 
 def _known_quantities(text: str, places: Sequence[Place]) -> frozenset[Quantity]:

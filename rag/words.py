@@ -14,6 +14,18 @@ from bm25s.stopwords import STOPWORDS_EN
 
 STOPWORDS = frozenset(STOPWORDS_EN)
 WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_]+(?:['’][^\W_]+)*")
+# Verbs of speech and thought in the infinitive, a closed class where they stand beside a speaker.
+SPEECH_VERBS = (
+    "say tell write think ask add state note explain stress emphasize emphasise argue warn admit insist recall "
+    "declare remark claim believe announce acknowledge observe suggest describe call mention portray present frame "
+    "reply answer conclude question name reiterate reveal point praise dismiss demand confirm deny report liken "
+    "complain promise consider fear hope predict"
+).split()
+_SPOKE = {
+    "say": "said", "tell": "told", "write": "wrote", "think": "thought", "reply": "replied", "deny": "denied",
+    "admit": "admitted",
+}  # fmt: skip
+SPOKE = frozenset(_SPOKE.get(verb, verb.removesuffix("e") + "ed") for verb in SPEECH_VERBS)  # their past
 _POSSESSIVE = re.compile(r"['’]s$", re.IGNORECASE)
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 

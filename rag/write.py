@@ -18,14 +18,14 @@ from rag.llm import LanguageModel
 from rag.prompts import (
     ANSWER_TOKENS,
     condense_prompt,
-    is_refusal,
     pack,
     repair_prompt,
     room_for_passages,
     write_prompt,
 )
-from rag.types import Claim, History, Removed, Span
-from rag.verify import Source, Supported, check, cite_written
+from rag.refusals import is_refusal, refuses
+from rag.types import Claim, History, Removed, Source, Span
+from rag.verify import Supported, check, cite_written
 
 MAX_PASSAGES = 6  # a laptop reads some 45 tokens a second, and the likeliest passages stand first
 MIN_RELEVANCE = 0.1  # probability of a sentence below which a claim that cites it is beside the point
@@ -181,7 +181,7 @@ class _Gate:
         return [
             check(sentence, self.sources, question=self.question, support=self.support, synonyms=self.material.synonyms)
             for sentence in sentences
-            if not is_refusal(sentence.text)  # beside claims it says nothing about them
+            if not refuses(sentence)  # beside claims it says nothing about them
         ]
 
     def _settle(self, found: Sequence[Supported | Removed]) -> Iterator[Claim]:

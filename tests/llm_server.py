@@ -202,6 +202,17 @@ def hangs(after: str = "", *, every_s: float = 0.0) -> Behaviour:
     return behave
 
 
+def drips(headers: bytes, then: bytes = b"", *, every_s: float) -> Behaviour:
+    """Send the beginning of a response, and then its headers or whatever follows for ever, byte by byte."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.wfile.write(headers)
+        while exchange.wait(every_s):
+            exchange.wfile.write(then or b"x")
+
+    return behave
+
+
 def breaks_off(after: str, *, cleanly: bool) -> Behaviour:
     """End in mid-answer: with the end mark of HTTP, or by a closed connection."""
 

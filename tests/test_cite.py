@@ -165,3 +165,8 @@ def test_a_growing_text_settles_sentence_by_sentence():
     assert settled(text) == (Written("Alpha signed it.", ("1",)), Written("Beta refused.", ("2",)))
     assert settled("Alpha signed it. [1] ") == ()  # another marker may follow
     assert settled("Alpha signed it. Beta refused. ") == ()  # a marker at the end would be for both
+
+
+def test_quotation_marks_of_tex_stay_quotation_marks():
+    (sentence,) = written_sentences("He said ``it is over'' [1].")
+    assert sentence.text == "He said “it is over”."

@@ -13,10 +13,10 @@ from evals.gold import Place
 from rag.describe import read_synonyms
 from rag.errors import UsageError
 from rag.evidence import TrainedEvidence
-from rag.verify import Source
+from rag.types import Source
 from tests.conftest import SEEDS
 
-NEVER_PASS = {"uncited", "fabricated"}
+NEVER_PASS = {"uncited", "fabricated", "misquoted"}
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +39,16 @@ def test_there_are_sound_sentences_and_faulty_ones_of_each_kind_in_both_splits()
     assert sum(n["dev", kind] + n["test", kind] for kind in KINDS if kind != "sound") >= 150
 
 
-def test_no_fabricated_or_uncited_sentence_passes_however_sure_the_model_is(passages: dict[Place, Source]):
+def test_no_fabricated_uncited_or_misquoted_sentence_passes_however_sure_the_model_is(passages: dict[Place, Source]):
     faulty = [sentence for sentence in load() if sentence.kind in NEVER_PASS]
     passed = [o.sentence.text for o in judged(faulty, passages, support=lambda *_: 1.0) if o.found == "sound"]
     assert passed == []
 
 
-@pytest.mark.parametrize("kind", ["misquoted", "wrong number"])
-def test_few_misquoted_or_wrong_numbers_pass_however_sure_the_model_is(kind: str, passages: dict[Place, Source]):
-    faulty = [sentence for sentence in load() if sentence.kind == kind]
+def test_few_wrong_numbers_pass_however_sure_the_model_is(passages: dict[Place, Source]):
+    faulty = [sentence for sentence in load() if sentence.kind == "wrong number"]
     passed = [o.sentence.text for o in judged(faulty, passages, support=lambda *_: 1.0) if o.found == "sound"]
-    assert len(passed) <= len(faulty) / 10, passed
+    assert len(passed) <= len(faulty) / 15, passed
 
 
 @pytest.mark.parametrize(("split", "share"), [("dev", 1 / 20), ("test", 1 / 10)])  # test: as it was at first sight

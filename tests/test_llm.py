@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -17,6 +18,7 @@ from llm_server import (
     Behaviour,
     LlmServer,
     breaks_off,
+    drips,
     fails,
     first,
     hangs,
@@ -29,7 +31,7 @@ from llm_server import (
 
 from rag import Settings
 from rag.errors import ModelFailed, SettingsError
-from rag.llm import MAX_RETRIES, ChatModel, LanguageModel, configured
+from rag.llm import MAX_RETRIES, OPENAI_LIKE, ChatModel, LanguageModel, configured
 
 KEY = "sk-very-secret"
 PATIENCE_S = 30.0  # where nothing hangs; machines are busy
@@ -64,7 +66,7 @@ def failure(model: LanguageModel) -> str:
     line = str(caught.value)
     assert line.startswith(f"{model.name}: ")
     assert "\n" not in line
-    assert KEY not in line
+    assert KEY not in "".join(traceback.format_exception(caught.value))
     return line
 
 
@@ -93,9 +95,28 @@ def test_the_server_learns_nothing_about_the_machine(
     llm_server.behave = says("Yes.")
     answer(model)
     (headers,) = llm_server.headers
-    assert not [name for name in headers if "stainless" in name]
     assert "of-somebody" not in json.dumps(headers)
     assert KEY in json.dumps(headers)
+    credentials = {"authorization"} if model.api is OPENAI_LIKE else {"x-api-key", "anthropic-version"}
+    assert set(headers) == {"host", "accept", "content-type", "content-length", "user-agent"} | credentials
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"])
+@pytest.mark.parametrize("name", ["X-Secret", "Authorization", "X-Api-Key", "User-Agent", "Host", "Cookie"])
+def test_headers_for_another_service_are_not_sent_along(
+    variable: str, name: str, model: ChatModel, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(variable, f"{name}: of-another-service")
+    llm_server.behave = says("Yes.")
+    answer(model)
+    assert "of-another-service" not in json.dumps(llm_server.headers)
+    assert KEY in json.dumps(llm_server.headers)
+
+
+def test_a_user_and_password_of_the_address_are_sent(llm_server: LlmServer):
+    llm_server.behave = says("Yes.")
+    answer(openai_like(llm_server.url.replace("//", "//me:password@"), llm_api_key=KEY))
+    assert llm_server.headers[0]["authorization"] == "Basic bWU6cGFzc3dvcmQ="
 
 
 @pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"])
@@ -166,10 +187,26 @@ def test_a_failure_is_one_line_that_says_what_to_do(
     assert len(llm_server.requests) == n_requests
 
 
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_what_a_server_says_of_a_failure_is_shown_as_plain_characters_and_without_secrets(
+    status: int, llm_server: LlmServer
+):
+    llm_server.behave = fails(status, f"\x1b[2J\x9b1m\u202eno {KEY}, p@ss\r\n!", Retry_After="0")
+    line = failure(openai_like(llm_server.url.replace("//", "//me:p%40ss@"), llm_api_key=KEY))
+    assert "(\ufffd[2J\ufffd1m\ufffdno …, … !)" in line
+
+
 SLOW: dict[str, tuple[Behaviour, str]] = {
     "a hang": (hangs(), "silent for 0.6 s"),
     "a hang with signs of life": (hangs(every_s=0.05), "silent for 0.6 s"),
     "a hang in mid-answer": (hangs("Tokayev won"), "silent for 0.6 s"),
+    "a header without end": (drips(b"HTTP/1.1 200 OK\r\nX-Slow: ", every_s=0.1), "not done in 3 s"),
+    "a status without end": (drips(b"HTTP/1.1 200 ", every_s=0.1), "not done in 3 s"),
+    "a chunk size without end": (
+        drips(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0", every_s=0.1),
+        "not done in 3 s",
+    ),
+    "a body without length or end": (drips(b"HTTP/1.0 200 OK\r\n\r\n", every_s=0.1), "not done in 3 s"),
     "words for ever": (says("word " * 1000, pause_s=0.1), "not done in 3 s; ask again, or raise RAG_LLM_TIMEOUT_S"),
 }
 
@@ -270,11 +307,33 @@ def test_an_address_that_is_none_is_refused_before_any_request(url: str):
         openai_like(url)
 
 
+@pytest.mark.parametrize(
+    "url", ["ftp://me:password@example.test", "me:password@example.test", "http://me:pass/word@example.test/v1"]
+)
+def test_a_password_in_an_address_that_is_none_is_not_shown(url: str):
+    with pytest.raises(SettingsError, match="llm_base_url") as caught:
+        openai_like(url)
+    assert "pass" not in "".join(traceback.format_exception_only(caught.value))
+    assert "pass" not in str(caught.value.__cause__)
+
+
 @pytest.mark.parametrize("key", ["sk-“quoted”", "sk-a\nb", "sk-\x00"])
 def test_a_key_that_is_none_is_refused_and_not_shown(key: str):
     with pytest.raises(SettingsError, match="llm_api_key") as caught:
         openai_like("http://127.0.0.1:9/v1", llm_api_key=key)
     assert "sk-" not in str(caught.value)
+
+
+def test_the_command_shows_neither_secrets_nor_what_acts_on_a_terminal(llm_server: LlmServer):
+    llm_server.behave = fails(400, f"\x1b[2J no {KEY}")
+    url = llm_server.url.replace("//", "//me:password@")
+    given = {"RAG_LLM_BASE_URL": url, "RAG_LLM_MODEL": "m\x1b[2J", "RAG_LLM_API_KEY": KEY}
+    command = [str(Path(sys.executable).with_name("rag")), "models"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | given, check=False)
+    assert done.returncode == 1
+    assert "the request is refused" in done.stderr
+    for secret in (KEY, "password", "\x1b"):
+        assert secret not in done.stdout + done.stderr
 
 
 def test_a_configured_model_is_not_contacted_and_not_imported_before_it_is_asked(llm_server: LlmServer):

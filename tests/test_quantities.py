@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.quantities import Amount, Date, bounds, missing, quantities, quantities_with_years, wording
+from rag.quantities import Amount, Date, bounds, misplaced_first, missing, quantities, quantities_with_years, wording
 
 
 @pytest.mark.parametrize(
@@ -142,3 +142,17 @@ def test_the_wording_of_a_text_is_what_remains_without_its_quantities():
 def test_any_text_has_quantities_and_holds_its_own(text: str):
     found = quantities(text)
     assert missing(found, found) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "found"),
+    [
+        ("This was their first meeting.", "It was the second meeting this year.", "first meeting"),
+        ("The first and only meeting was short.", "The 3rd meeting was short.", "first meeting"),
+        ("Their first meeting was short.", "The first short meeting went before the second meeting.", None),
+        ("She was the first president.", "It was the second meeting.", None),
+        ("It is the second meeting.", "It is the second meeting.", None),
+    ],
+)
+def test_the_first_of_a_kind_is_not_a_later_one(text: str, source: str, found: str | None):
+    assert misplaced_first(text, source) == found

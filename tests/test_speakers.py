@@ -61,3 +61,7 @@ def test_one_named_near_says_nothing_that_is_told_or_believed_by_a_crowd(source:
     assert misattributed("Okafor thinks the margin fell.", source, before="", around=BEFORE + source) == "Okafor"
     is_his = misattributed("Okafor thinks it fell.", "It fell.", before="", around=BEFORE, is_quoted=True)
     assert is_his is None
+
+
+def test_who_is_praised_by_somebody_does_not_speak():
+    assert speakers("Solberg was highly praised by Okafor.") == ["Okafor"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rag.cite import Written, shown
 from rag.sentences import sentences
-from rag.types import Answer, Document, Passage, Removed, Span, Trace
-from rag.verify import Source, Supported, check, cite_written, gate
+from rag.types import Answer, Document, Passage, Removed, Source, Span, Trace
+from rag.verify import Supported, check, cite_written, gate
 
 NEWS = (
     "Ingrid Solberg became chief of Halvard Marine on Monday, 5 May 2025. She said that the yard in Gdansk would not "
@@ -94,6 +94,9 @@ def test_what_the_sources_say_stands_without_a_model(text: str):
         ("The founder led it for thirty years [2].", "wrong number"),
         ("Ingrid Solberg became chief of Baltic Marine [1].", "wrong name"),
         ("The yard in Gdansk was bought from Norsk Yards [2].", "wrong name"),
+        ("Is the margin weak? [1]", "unsupported"),
+        ("Revenue reached $6 billion by the end of the year [1].", "unsupported"),
+        ("Baltic Yards was bought from the yard in Gdansk in 1931 [2].", "wrong number"),
         ("Solberg said the margin was weak [1].", "wrong speaker"),
         ("“The margin is weak,” Solberg said [1].", "wrong speaker"),
         ("Solberg said that the yard in Gdansk would be sold [1].", "negated"),

@@ -12,10 +12,9 @@ from test_records import problems
 from rag import Abstention, Answer, Rag, Settings
 from rag.encode import SentenceEncoder
 from rag.errors import ModelFailed, UsageError
-from rag.prompts import REFUSAL
 from rag.records import ask_record
-from rag.types import Claim, Document, Passage, Span
-from rag.verify import Source
+from rag.refusals import REFUSAL
+from rag.types import Claim, Document, Passage, Source, Span
 from rag.write import Draft, Material, rewrite, write
 
 TEXT = "The bridge over the Orle was opened in May 1932. Mira Quillon designed it. It cost 4 million crowns."
@@ -129,8 +128,9 @@ def test_what_is_true_and_beside_the_question_is_no_answer():
     assert {r.fault for r in draft.removed} == {"off the question"}
 
 
-def test_a_refusal_is_no_claim_and_no_fault():
-    claims, draft = written(Scripted([REFUSAL]))
+@pytest.mark.parametrize("text", [REFUSAL, "I'm sorry, but the passages do not mention a price."])
+def test_a_refusal_is_no_claim_and_no_fault(text: str):
+    claims, draft = written(Scripted([text]))
     assert (claims, draft.removed, draft.refused) == ([], (), True)
 
 

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping
 
-from rag.render import printable
+from rag.characters import printable
 
 
 def shown(text: str) -> str:

@@ -1,0 +1,45 @@
+"""What a source says only with a reservation, "may", "reportedly", "is expected to", and a sentence says without one.
+
+Knows nothing about meaning, only closed classes of words. Called by ``rag.verify``.
+"""
+
+import re
+
+from rag.overlap import n_shared
+from rag.quantities import quantities
+from rag.words import SPOKE, words
+
+_RESERVED = re.compile(
+    r"\b(?:may|might|could|perhaps|(?i:possibl[ey]|probably|likely|reportedly|allegedly|alleged|supposedly|apparently"
+    r"|speculation|unconfirmed)"
+    r"|(?:is|are|was|were|be)\s(?:expected|planned|intended|supposed|said|believed|thought|meant)"
+    r"|(?:plans?|hopes?|intends?|aims?|wants?|tries|tried|attempts?|will\stry)\sto"
+    r"|(?:[Ss]ome|[Mm]any|[Ss]everal)\s\w+\s(?:believe|think|say|argue|claim|fear|hope)|[Ii]t\sseems)\b"
+)
+# What says nothing flatly; of a wider class, since a sentence may have its reservation in any words.
+_LIMITS = re.compile(
+    r"\b(?:may|might|could|would|should|can|if|unless|perhaps|possib\w+|probab\w+|likely|reported\w*|alleg\w+|suppos\w+"
+    r"|apparent\w*|seem\w*|appear\w*|speculat\w+|rumou?r\w*|expect\w*|plan(?:s|ned|ning)?|hop(?:es?|ed|ing)|inten[dt]\w*"
+    r"|meant|aim\w*|want\w*|tr(?:y|ies|ied|ying)|attempt\w*|seek\w*|sought|believ\w+|thinks?|according|view|opinion"
+    r"|eyes|sees\sit|forecast\w*|predict\w*|potential\w*|conviction|claim\w*|says)\b",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"[,;:–—]\s|[.?!]\s|\s(?:and(?!\s[A-Z])|but|while|although|whereas)\s")
+_SENTENCE_END = re.compile(r"(?<=[.?!”\"])\s+")
+
+
+def unreserved(text: str, source: str) -> str | None:
+    """Return the reservation under which a source says what a text says flatly; None where nothing tells.
+
+    Looked for in the one clause that shares most with the text. Who tells what somebody said, or has a reservation of
+    any kind, says nothing flatly.
+    """
+    if _LIMITS.search(text) or any(word.folded in SPOKE for word in words(text)):
+        return None
+    clauses = [clause for sentence in _SENTENCE_END.split(source) for clause in _CLAUSE_END.split(sentence)]
+    shared = [n_shared(text, clause) + 2 * len(quantities(text) & quantities(clause)) for clause in clauses]
+    if max(shared, default=0) < 2:
+        return None
+    best = [clause for clause, n in zip(clauses, shared, strict=True) if n == max(shared)]
+    found = [_RESERVED.search(clause) for clause in best]
+    return found[0].group().strip() if found and all(found) and found[0] else None

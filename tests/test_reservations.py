@@ -1,0 +1,51 @@
+"""Reservations: which sentences drop the "may" of their source, and which have one, or need none."""
+
+import pytest
+
+from rag.reservations import unreserved
+
+SOURCES = {
+    "may": "Solberg may sell the yard in Gdansk, although revenue reached 4 billion kroner last year.",
+    "reportedly": "The yard in Gdansk is reportedly nearing its end; revenue grew.",
+    "is planned": "A new dock is planned in Gdansk, and the yard was closed.",
+    "was expected": "Revenue was expected to reach 6 billion kroner.",
+    "hopes to": "Halvard Marine hopes to win the contract for the new dock.",
+    "Some analysts believe": "Some analysts believe that Solberg was warning Okafor through these letters.",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Solberg sold the yard in Gdansk.", "may"),
+        ("The yard in Gdansk is nearing its end.", "reportedly"),
+        ("A new dock was built in Gdansk.", "is planned"),
+        ("Revenue reached 6 billion kroner.", "was expected"),
+        ("Halvard Marine has won the contract for the new dock.", "hopes to"),
+        ("Analysts agree that Solberg was warning Okafor through these letters.", "Some analysts believe"),
+    ],
+)
+def test_a_reservation_that_is_dropped_is_found(text: str, word: str):
+    assert unreserved(text, SOURCES[word]) == word
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Solberg might sell the yard in Gdansk.", "may"),
+        ("Revenue reached 4 billion kroner last year.", "may"),
+        ("The yard in Gdansk is said to be nearing its end, according to reports.", "reportedly"),
+        ("There are plans for a new dock in Gdansk.", "is planned"),
+        ("Revenue was forecast to reach 6 billion kroner.", "was expected"),
+        ("Halvard Marine wants to win the contract for the new dock.", "hopes to"),
+        ("Analysts believe that Solberg was warning Okafor through these letters.", "Some analysts believe"),
+        ("In May 2025 Okafor left.", "may"),
+        ("", "may"),
+    ],
+)
+def test_what_keeps_the_reservation_or_is_said_without_one_is_left(text: str, word: str):
+    assert unreserved(text, SOURCES[word]) is None
+
+
+def test_a_month_is_no_reservation():
+    assert unreserved("Solberg sold the yard in Gdansk.", "In May Solberg sold the yard in Gdansk.") is None
