@@ -86,8 +86,9 @@ class Table:
 
     def to(self, device: str) -> "Table":
         """Return the table on a device."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "lengths"}
-        return replace(self, **{name: t.to(device) for name, t in tensors.items() if isinstance(t, Tensor)})
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "lengths"}
+        moved: dict[str, Any] = {name: t.to(device) for name, t in named.items() if isinstance(t, Tensor)}
+        return replace(self, **moved)
 
     def judged_only(self) -> "Table":
         """Return the examples of which somebody has said whether they answer."""
@@ -194,8 +195,9 @@ def batches(lengths: Tensor, size: int, *, seed: int) -> Iterator[Tensor]:
     epoch = 0
     while True:
         shuffled = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(seed * 1000 + epoch))
-        groups = shuffled.split(size * _SORTED_TOGETHER)
-        alike = [b for g in groups for b in g[lengths[g].argsort(descending=True)].split(size) if len(b) == size]
+        groups = torch.split(shuffled, size * _SORTED_TOGETHER)
+        sorted_ = [g[lengths[g].argsort(descending=True)] for g in groups]
+        alike = [b for g in sorted_ for b in torch.split(g, size) if len(b) == size]
         for i in torch.randperm(len(alike), generator=torch.Generator().manual_seed(seed * 1000 + epoch)).tolist():
             yield alike[i]
         epoch += 1

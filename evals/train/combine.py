@@ -19,6 +19,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +155,12 @@ def _find_gold(encoder: SentenceEncoder) -> Iterator[Found]:
         rag = Rag(Settings(index_dir=Path(folder)), encoder=encoder, evidence=RetrievalScores())
         rag.ingest([ROOT / "seeds"])
         with rag.index.read() as opened:
-            asking = {"opened": opened, "encoder": encoder}
+            find = partial(_find, opened=opened, encoder=encoder)
             for question in (q for q in map(json.loads, lines) if not q["history"]):
                 spans = [span for part in question["evidence"] for span in part]
                 answers = [(s["source"], s["start"], s["end"]) for s in spans]
                 group = f"gold-{question['split']}"
-                yield _find(question["question"], answers, group, question["kind"], **asking)
+                yield find(question["question"], answers, group, question["kind"])
         rag.close()
 
 
@@ -179,7 +180,7 @@ def _find_held_out(data: Path, n_questions: int, encoder: SentenceEncoder) -> It
         rag = Rag(Settings(index_dir=Path(folder, "index")), encoder=encoder, evidence=RetrievalScores())
         rag.ingest([corpus])
         with rag.index.read() as opened:
-            asking = {"opened": opened, "encoder": encoder}
+            find = partial(_find, opened=opened, encoder=encoder)
             for number, q in enumerate(chosen):
                 source = names[q.paragraph.text]
                 answers = [(source, a.start, a.end) for a in q.answers]
@@ -190,7 +191,7 @@ def _find_held_out(data: Path, n_questions: int, encoder: SentenceEncoder) -> It
                     without = tuple(n for text, n in names.items() if any(a in text.casefold() for a in said))
                     answers = []
                 kind = "answerable" if answers else "unanswerable"
-                yield _find(q.text, answers, group, kind, without=without, **asking)
+                yield find(q.text, answers, group, kind, without=without)
         rag.close()
 
 
@@ -260,7 +261,7 @@ def cross_validated(asked: Sequence[Asked]) -> tuple[NDArray[np.float64], NDArra
     probability, right = np.zeros(len(asked)), np.zeros(len(asked), dtype=bool)
     for n in range(5):
         weights, bias = fit([a for a, f in zip(asked, fold, strict=True) if f != n])
-        inside = np.flatnonzero(fold == n)
+        inside = [int(i) for i in np.flatnonzero(fold == n)]
         best, right[inside] = _best([asked[i] for i in inside], weights)
         probability[inside] = 1 / (1 + np.exp(-(best + bias)))
     return probability, right
@@ -273,7 +274,7 @@ def by_group(
     groups = np.array([a.group for a in asked])
     found = {}
     for group in sorted(set(groups)):
-        inside = np.flatnonzero(groups == group)
+        inside = [int(i) for i in np.flatnonzero(groups == group)]
         found[group] = _figures([asked[i] for i in inside], probability[inside], right[inside])
     return found
 

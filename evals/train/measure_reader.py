@@ -42,7 +42,7 @@ class Judged:
     @property
     def answers(self) -> float:
         """The probability that the passage answers."""
-        return 1 / (1 + np.exp(-self.reading.answers))
+        return float(1 / (1 + np.exp(-self.reading.answers)))
 
     @property
     def right(self) -> bool:

