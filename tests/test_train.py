@@ -1,0 +1,103 @@
+"""What the reader learns from: encoded examples, batches of them, and losses."""
+
+import gzip
+import json
+import math
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from evals.train.batches import Batch, Table, batches, losses, read_table
+from rag.reader import MARK
+
+FOX = ["The fox slept.", "It woke at seven and left the den.", "Nobody saw it go."]
+
+
+def row(question: str, gold: list[int], answer: list[int] | None = None, kind: str = "given") -> dict[str, Any]:
+    return {"question": question, "sentences": FOX, "gold": gold, "answer": answer, "kind": kind}
+
+
+ROWS = [
+    row("When did the fox wake?", [1], [1, 11, 16]),
+    row("Who fed the fox?", [], kind="adversarial"),
+    row("What did the fox do in its den, and when did it wake?", [0, 1]),
+    row("Where is the den?", [], kind="found"),
+]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    path = tmp_path_factory.mktemp("examples") / "train.jsonl.gz"
+    with gzip.open(path, "wt", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(r) + "\n" for r in ROWS)
+    return read_table([path], processes=1)
+
+
+def logits_for(batch: Batch, seed: int = 0) -> torch.Tensor:
+    return torch.randn((*batch.ids.shape, 4), generator=torch.Generator().manual_seed(seed))
+
+
+def slope(logits: torch.Tensor, batch: Batch) -> float:
+    """Return how far the losses are from a minimum."""
+    logits = logits.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(losses(logits, batch).sum(), logits)
+    return float(gradient.abs().max())
+
+
+def test_a_mark_stands_where_the_table_says_and_the_answer_between_its_words(table: Table) -> None:
+    batch = table.batch(torch.arange(len(table)))
+    for ids, marks in zip(batch.ids, batch.marks, strict=True):
+        assert (ids[marks] == MARK).all()
+    assert batch.start.tolist()[1:] == [-1, -1, -1]
+    assert batch.marks[0, 1] < batch.start[0] <= batch.end[0] < batch.marks[0, 2]
+    assert batch.judged.tolist() == [True, True, True, False]
+
+
+def test_every_example_is_drawn_once_before_any_is_drawn_again_and_the_same_for_the_same_seed(table: Table) -> None:
+    lengths = torch.randint(5, 90, (64,), generator=torch.Generator().manual_seed(1))
+    drawn = list(islice(batches(lengths, 8, seed=3), 16))
+    for epoch in (drawn[:8], drawn[8:]):
+        assert sorted(torch.cat(epoch).tolist()) == list(range(64))
+    assert all(torch.equal(a, b) for a, b in zip(drawn, batches(lengths, 8, seed=3), strict=False))
+    assert not all(torch.equal(a, b) for a, b in zip(drawn, batches(lengths, 8, seed=4), strict=False))
+
+
+def test_without_a_teacher_the_losses_are_those_of_the_labels(table: Table) -> None:
+    batch = table.batch(torch.arange(len(table)))
+    logits = logits_for(batch)
+    answers, evidence, rank, span = 0.0, 0.0, 0.0, 0.0
+    for i, r in enumerate(ROWS[:3]):  # the fourth is not judged
+        gold = torch.tensor([float(n in r["gold"]) for n in range(len(FOX))])
+        said = logits[i, batch.marks[i], 1]
+        answers += float(functional.binary_cross_entropy_with_logits(logits[i, 0, 0], gold.max()))
+        each = functional.binary_cross_entropy_with_logits(said, gold, reduction="sum")
+        evidence += float(each) / math.sqrt(len(FOX))
+        if gold.any():
+            rank += float(said.logsumexp(0) - said[gold.bool()].logsumexp(0))
+        if r["answer"]:
+            inside = batch.types[i].bool()
+            for at, column in ((batch.start[i], 2), (batch.end[i], 3)):
+                span += float(logits[i, inside, column].logsumexp(0) - logits[i, at, column])
+    assert losses(logits, batch).tolist() == pytest.approx([answers, evidence, rank, span], rel=1e-4)
+
+
+def test_what_nobody_judged_is_learnt_from_the_teacher_alone(table: Table) -> None:
+    batch = table.batch(torch.tensor([3]))
+    logits = logits_for(batch)
+    assert losses(logits, batch).tolist() == [0.0] * 4
+    same, other = (replace(batch, taught=logits_for(batch, seed)) for seed in (0, 1))
+    assert slope(logits, same) < 1e-6 < slope(logits, other)
+    contrary = replace(same, answers=1 - same.answers, evidence=1 - same.evidence)
+    assert torch.equal(losses(logits, same), losses(logits, contrary))
+
+
+def test_a_shorter_example_counts_the_same_beside_a_longer_one(table: Table) -> None:
+    alone, both = table.batch(torch.tensor([1])), table.batch(torch.tensor([1, 2]))
+    logits = logits_for(both)
+    second = replace(both, judged=torch.tensor([True, False]))
+    width = alone.ids.shape[1]
+    assert losses(logits, second).tolist() == pytest.approx(losses(logits[:1, :width], alone).tolist(), rel=1e-5)
