@@ -18,7 +18,9 @@ from rag.words import STOPWORDS, fold, stemmer, words
 _MIN_FAMILY_CHARS = 5  # that words of one family share at the beginning: "dismissal", "dismissed"
 _MAX_FAMILY_END = 5  # that may follow them: "govern", "government"
 _MOVED_BY = 1  # word that a clause with another number must share beyond those that the clauses with this one share
-_CLAUSE_END = re.compile(r",\s(?!\d{4}\b)|[;:()—–]\s|[.!?]\s(?=[A-Z“\"])|\s(?:and(?!\s[A-Z])|but|while|whereas)\s")
+CLAUSE_END = re.compile(
+    r",\s(?!\d{4}\b)|[;:()—–]\s|[.!?]\s(?=[A-Z“\"])|\s(?:and(?!\s[A-Z])|but|while|although|whereas)\s"
+)
 _SENTENCE_END = re.compile(r"[.!?]\s$")
 IRREGULAR = {
     form: verb
@@ -85,7 +87,7 @@ def moved(text: str, source: str) -> Quantity | None:
 def _clauses(text: str) -> Iterator[tuple[str, frozenset[Quantity]]]:
     """Yield stretches of a text that each say one thing with numbers: cut between clauses that both have some."""
     clause, start = "", 0
-    for end in [*(match.end() for match in _CLAUSE_END.finditer(text)), len(text)]:
+    for end in [*(match.end() for match in CLAUSE_END.finditer(text)), len(text)]:
         piece = text[start:end]
         start = end
         if quantities(clause) and _roots(clause) and (quantities(piece) or _SENTENCE_END.search(clause)):

@@ -5,7 +5,7 @@ Knows nothing about meaning, only closed classes of words. Called by ``rag.verif
 
 import re
 
-from rag.overlap import n_shared
+from rag.overlap import CLAUSE_END, n_shared
 from rag.quantities import quantities
 from rag.words import SPOKE, words
 
@@ -24,7 +24,6 @@ _LIMITS = re.compile(
     r"|eyes|sees\sit|forecast\w*|predict\w*|potential\w*|conviction|claim\w*|says)\b",
     re.IGNORECASE,
 )
-_CLAUSE_END = re.compile(r"[,;:–—]\s|[.?!]\s|\s(?:and(?!\s[A-Z])|but|while|although|whereas)\s")
 _SENTENCE_END = re.compile(r"(?<=[.?!”\"])\s+")
 
 
@@ -36,7 +35,7 @@ def unreserved(text: str, source: str) -> str | None:
     """
     if _LIMITS.search(text) or any(word.folded in SPOKE for word in words(text)):
         return None
-    clauses = [clause for sentence in _SENTENCE_END.split(source) for clause in _CLAUSE_END.split(sentence)]
+    clauses = [clause for sentence in _SENTENCE_END.split(source) for clause in CLAUSE_END.split(sentence)]
     shared = [n_shared(text, clause) + 2 * len(quantities(text) & quantities(clause)) for clause in clauses]
     if max(shared, default=0) < 2:
         return None

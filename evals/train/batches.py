@@ -42,9 +42,21 @@ class Target:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Examples side by side. ids, types, mask: (n, width). marks, evidence: (n, n_sentences), a mark of -1 for none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What examples should be read as, a row for each. marks, evidence: (n, n_sentences), a mark of -1 for none."""
+
+    marks: Tensor
+    evidence: Tensor
+    answers: Tensor
+    judged: Tensor
+    start: Tensor
+    end: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch(Labels):
+    """Examples side by side. ids, types, mask: (n, width).
 
     taught: the teacher's four outputs a token, (n, width, 4), without a teacher None.
     """
@@ -52,17 +64,11 @@ class Batch:
     ids: Tensor
     types: Tensor
     mask: Tensor
-    marks: Tensor
-    evidence: Tensor
-    answers: Tensor
-    judged: Tensor
-    start: Tensor
-    end: Tensor
     taught: Tensor | None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Labels):
     """All examples. ids: all their word pieces in a row; begins: where each example begins in it.
 
     lengths: the word pieces of each; they stay on the CPU, since to ask a GPU for a number is to wait for it.
@@ -72,12 +78,6 @@ class Table:
     ids: Tensor
     begins: Tensor
     passage_at: Tensor
-    marks: Tensor
-    evidence: Tensor
-    answers: Tensor
-    judged: Tensor
-    start: Tensor
-    end: Tensor
     taught: Tensor | None = None
     pad: int = PAD
 
@@ -109,17 +109,13 @@ class Table:
             ids=torch.where(mask, self.ids[at].long(), self.pad),
             types=(mask & (places >= self.passage_at[rows][:, None])).long(),
             mask=mask.long(),
-            marks=self.marks[rows].long(),
-            evidence=self.evidence[rows],
-            answers=self.answers[rows],
-            judged=self.judged[rows],
-            start=self.start[rows],
-            end=self.end[rows],
             taught=None if self.taught is None else self.taught[at].float(),
+            **{f.name: getattr(self, f.name)[rows] for f in fields(Labels)},
         )
 
 
-def new_tokenizer() -> Tokenizer:
+@cache
+def _tokenizer() -> Tokenizer:
     """Return the bundled encoder's tokenizer, which neither cuts nor pads."""
     tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
     tokenizer.no_truncation()
@@ -145,9 +141,6 @@ def _targets(rows: Sequence[dict[str, Any]]) -> list[Target]:
     return [target(_tokenizer(), row) for row in rows]
 
 
-_tokenizer = cache(new_tokenizer)
-
-
 def target(tokenizer: Tokenizer, row: dict[str, Any]) -> Target:
     """Encode one example."""
     pair = encode_pair(tokenizer, row["question"], row["sentences"])
@@ -167,7 +160,7 @@ def target(tokenizer: Tokenizer, row: dict[str, Any]) -> Target:
 def table(targets: Sequence[Target]) -> Table:
     """Lay encoded examples out flat."""
     most = max(len(t.pair.marks) for t in targets)
-    marks = torch.full((len(targets), most), -1, dtype=torch.int16)
+    marks = torch.full((len(targets), most), -1)
     evidence = torch.zeros((len(targets), most))
     for row, t in enumerate(targets):
         marks[row, : len(t.pair.marks)] = torch.tensor([-1 if m is None else m for m in t.pair.marks])

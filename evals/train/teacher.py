@@ -94,7 +94,7 @@ def print_measured(model: Any, path: Path) -> None:
     for name, (sources, kinds) in TASKS.items():
         chosen = [i for i, r in enumerate(rows) if r["source"] in sources and r["kind"] in kinds]
         firsts = examples.begins[chosen]
-        marks = examples.marks[chosen].long()
+        marks = examples.marks[chosen]
         readings = [
             Reading(float(said[first, 0]), tuple(said[first + places[places >= 0], 1].tolist()), ())
             for first, places in zip(firsts, marks, strict=True)
