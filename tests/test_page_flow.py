@@ -126,7 +126,7 @@ def test_filters_narrow_the_documents_and_the_answer_says_so(url: str, open_page
     expect(question_box(page)).to_have_value(ELECTION)
 
 
-# An evidence model that keeps every question until a file is there; at the model's seam.
+# An evidence model that keeps its n-th question until there is a file of the name n; at the model's seam.
 HELD = """
 import sys, time
 from pathlib import Path
@@ -135,8 +135,11 @@ from rag.web.server import serve
 
 class Held:
     name = "held"
+    asked = 0
     def read(self, question, candidates):
-        while not Path("released").exists():
+        self.asked += 1
+        release = Path(str(self.asked))
+        while not release.exists():
             time.sleep(0.05)
         return []
     def warm_up(self):
@@ -160,9 +163,15 @@ def test_a_question_can_be_stopped_and_asked_again(seeds_index: Path, tmp_path: 
         expect(question_box(page)).to_have_value("And another?")
         turn.get_by_role("button", name="Ask again").click()  # the model still has the one that was stopped
         expect(page.locator("#pending .stage")).to_contain_text("reading")
-        (tmp_path / "released").touch()
+        (tmp_path / "2").touch()
         expect(replied(page, 1).locator(".abstention")).to_be_visible()
         expect(page.locator("#conversation .turn")).to_have_count(1)
+        question_box(page).fill("And another?")
+        (tmp_path / "1").touch()  # what was stopped ends last, and changes nothing
+        page.locator("[data-wire=search]").click()
+        expect(page.locator(".found")).to_be_visible()
+        expect(page.locator("#pending .turn")).to_have_count(0)
+        expect(question_box(page)).to_have_value("And another?")
 
 
 def test_with_a_language_model_answers_can_be_written_and_show_what_was_taken_out(

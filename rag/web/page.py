@@ -50,6 +50,7 @@ _TALK_TOOLS = """
 """
 Message = dict[str, Any]
 Shown = tuple[Any, ...]  # a value for each output; gr.skip() leaves it as it is
+_NOTHING: Shown = (gr.skip(),) * 6  # of what ``converse`` yields
 
 
 def build(rag: Rag) -> gr.Blocks:
@@ -169,7 +170,7 @@ def converse(rag: Rag, question: str, choice: str, turns: Turns, floor: Floor) -
     While another question is answered this one stays in its box.
     """
     if not question.strip():
-        yield (gr.skip(),) * 6
+        yield _NOTHING
         return
     try:
         asking = asked(question, choice, turns)
@@ -177,12 +178,13 @@ def converse(rag: Rag, question: str, choice: str, turns: Turns, floor: Floor) -
         yield gr.skip(), said(str(error)), *(gr.skip(),) * 4  # the question stays in its box
         return
     if not floor.take(asking):
-        yield (gr.skip(),) * 6
+        yield _NOTHING
         return
     try:
         yield from _answered(rag, asking, floor)
     finally:  # also where the reader left
         floor.leave(asking)
+    yield _NOTHING  # Gradio sends the last once more at the end, and by then the next question may have begun
 
 
 def _answered(rag: Rag, asking: Asked, floor: Floor) -> Iterator[Shown]:
