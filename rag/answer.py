@@ -1,7 +1,7 @@
 """Quotes mode: the fewest sentences that answer, verbatim, each with all the places that say it.
 
-Knows nothing about how the evidence was found. Citations are cut from the documents' own texts by their offsets, and a
-sentence below the threshold is not shown, whatever else is missing.
+Knows nothing about how the evidence was found. Citations are cut from the documents' own texts by their offsets. Where
+no sentence reaches the threshold nothing is shown, whatever is asked.
 """
 
 import re
@@ -13,6 +13,7 @@ from rag.evidence import PassageEvidence, SentenceEvidence
 from rag.types import Citation, Claim, Document, Passage, Span
 from rag.words import words
 
+FURTHER = 0.6  # of the threshold is enough beside an answer; on the development questions .4 would cost precision
 _ARTICLES = frozenset({"a", "an", "the"})
 _AMOUNT = re.compile(r"(?:(?<!\w)[-−+])?[$€£¥]?\d[\d.,]*[²³]?\s?%?")  # words() knows no signs
 
@@ -72,34 +73,49 @@ class Read:
 def select(reads: Sequence[Read], *, min_probability: float, max_claims: int) -> list[list[Quote]]:
     """Return groups of quotes: a group a claim, its first quote the best, the others saying the same elsewhere.
 
-    reads: one for each question asked; each may have a claim before the first has a second one. The most probable
-    sentence answers; a further one is taken only if it is probable enough by itself and speaks of a part of the
-    question that none before it does. Empty if no sentence reaches min_probability.
+    reads: one for each question asked; each may have a claim before the first has a second one. Empty if no sentence
+    reaches min_probability. If one does, the documents answer, and any other needs ``FURTHER`` of it: the likeliest of
+    each question, and after that those that speak of a part of it that none before them does, or that another document
+    says, since documents may disagree.
     """
+    likeliest = max((passage.probability for read in reads for passage in read.passages), default=0.0)
+    if not reads or likeliest < min_probability:
+        return []
     groups: list[list[Quote]] = []
     for n_later, read in zip(reversed(range(len(reads))), reads, strict=True):
         room = max_claims - len(groups)
-        _answer_one(groups, read, min_probability=min_probability, room=max(room - n_later, min(room, 1)))
+        _answer_one(groups, read, min_probability=FURTHER * min_probability, room=max(room - n_later, min(room, 1)))
     return _in_reading_order(groups)
 
 
 def _answer_one(groups: list[list[Quote]], read: Read, *, min_probability: float, room: int) -> None:
     """Add what answers one question: quotes to groups that say the same, at most ``room`` new groups for the others."""
-    answered, spoken = False, frozenset[int]()
+    spoken, documents = frozenset[int](), set[str]()
     for quote in _by_probability(read.passages):
         if quote.evidence.probability < min_probability:
             break
+        covered, document = read.covered(quote.sentence), quote.passage.doc_id
         same = next((group for group in groups if says_the_same(group[0].sentence, quote.sentence)), None)
         if same is not None:
             if all(quote.place != other.place for other in same):
                 same.append(quote)
-        elif room > 0 and not (answered and read.covered(quote.sentence) <= spoken):
+        elif room > 0 and not (document in documents and covered <= spoken):
             groups.append([quote])
             room -= 1
         else:
             continue
-        answered = True
-        spoken |= read.covered(quote.sentence)
+        spoken |= covered
+        documents.add(document)
+
+
+def left_open(reads: Sequence[Read], groups: Sequence[Sequence[Quote]], *, min_probability: float) -> list[int]:
+    """Return the positions in ``reads`` of the questions that none of the quotes which ``select`` chose answers."""
+    quoted = {quote.place for group in groups for quote in group}
+    answering = [
+        [q.place for q in _by_probability(read.passages) if q.evidence.probability >= FURTHER * min_probability]
+        for read in reads
+    ]
+    return [n for n, places in enumerate(answering) if quoted.isdisjoint(places)]
 
 
 def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Document]) -> tuple[Claim, ...]:

@@ -84,6 +84,14 @@ class Asking:
         else:
             self.notice = "Nothing that the language model wrote stood up to the check against the passages."
 
+    def leave_open(self, questions: Sequence[str]) -> None:
+        """Keep which of several questions asked in one the quotes do not answer; what was noticed before stays."""
+        if questions:
+            named = " ".join(f"“{question}”" for question in questions)
+            self.notice = " ".join(
+                filter(None, [self.notice, f"The documents do not answer all of it surely enough: {named}"])
+            )
+
     def abstain(self, stage: str, reason: str, hits: tuple[Hit, ...] = ()) -> Abstention:
         """Return that there is no answer, and why."""
         return Abstention(self.question, reason, hits[:_NEAREST], self.trace, stage, mode=self.mode, **self._told())

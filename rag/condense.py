@@ -92,9 +92,10 @@ _EXPLETIVE = re.compile(
     r"(?i)\bit (?:true|possible|likely|clear|known|important|take|seem)\b"
     rf"|\bthere(?:['’]s| (?:{_AUX}))\b|\b(?:{_AUX}) there \w"
 )
-# "Is this true?", "Did that happen?", "And after that?", unlike "said that …", "this year"
+# "Is this true?", "And after that?", "Where was the one before?", unlike "said that …", "this year", "the one that …"
 _POINTS_BACK = re.compile(
     r"(?i)\b(?:that|the same|next|then|too|as well)\W*$"
+    r"|\b(?:(?:the|that|which) (?:one|other)s?|same (?:one|question|thing))\b(?! (?:of|that|who|in which|hand|day)\b)"
     rf"|(?:\b(?:this|these|those)|(?:^|\b(?:{_AUX}|after|about|of) )that)\b"
     r"(?! (?:year|month|week|quarter|century|report|paper|documents?|articles?|text|file)\b)"
 )

@@ -49,7 +49,10 @@ class Settings(BaseSettings):
         12, ge=1, le=50, description="passages the evidence model reads; ten hold .96 of the evidence in the seeds"
     )
     min_probability: float = Field(
-        0.5, ge=0.0, le=1.0, description="a sentence answers from this probability on; see docs/decisions/0004"
+        0.4,
+        ge=0.0,
+        le=1.0,
+        description="the likeliest sentence answers from this probability on; see docs/decisions/0013",
     )
     max_error: float = Field(
         1.0,

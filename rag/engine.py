@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rag.answer import Read, cite_all, select
+from rag.answer import Read, cite_all, left_open, select
 from rag.asking import Asking, no_evidence, nothing_found
 from rag.bm25 import Query
 from rag.catalog import Entry, Listed
@@ -244,7 +244,7 @@ class Rag:
 
             yield Stage("answer", "choosing quotes")
             with asking.timed("answer"):
-                quotes = self._quote(evidence, found, reading)
+                quotes, unanswered = self._quote(evidence, found, reading)
                 material = Material.of(evidence, reading.catalog) if writer else None
 
         if writer and material:
@@ -259,6 +259,7 @@ class Rag:
             yield asking.abstain("evidence", no_evidence(evidence, self._min_probability), hits)
             return
         yield from quotes
+        asking.leave_open([asked[n] for n in unanswered])
         yield asking.answer(quotes, hits)
 
     def _writer_for(self, mode: Mode | None) -> LanguageModel | None:
@@ -271,14 +272,15 @@ class Rag:
 
     def _quote(
         self, evidence: Sequence[Sequence[PassageEvidence]], found: Sequence[Retrieved], reading: Reading
-    ) -> tuple[Claim, ...]:
-        covered = [partial(_covered, reading, each.query) for each in found]
-        groups = select(
-            [Read(passages, speaks_of) for passages, speaks_of in zip(evidence, covered, strict=True)],
-            min_probability=self._min_probability,
-            max_claims=self.settings.max_claims,
-        )
-        return cite_all(groups, reading.catalog.document)
+    ) -> tuple[tuple[Claim, ...], list[int]]:
+        """Return what answers, and which of the questions found for it does not."""
+        reads = [
+            Read(passages, partial(_covered, reading, each.query))
+            for passages, each in zip(evidence, found, strict=True)
+        ]
+        groups = select(reads, min_probability=self._min_probability, max_claims=self.settings.max_claims)
+        unanswered = left_open(reads, groups, min_probability=self._min_probability)
+        return cite_all(groups, reading.catalog.document), unanswered
 
     def _objection(self, question: str, *, follows: bool = False) -> str | None:
         return objection(question, max_chars=self.settings.max_question_chars, follows=follows)

@@ -27,7 +27,9 @@ from rag.refusals import is_refusal, refuses
 from rag.types import Claim, History, Removed, Source, Span
 from rag.verify import Supported, check, cite_written
 
-MAX_PASSAGES = 6  # a laptop reads some 45 tokens a second, and the likeliest passages stand first
+MAX_PASSAGES = (
+    4  # a laptop reads some 45 tokens a second; 152 of 160 gold questions have evidence in the likeliest four
+)
 MIN_RELEVANCE = 0.1  # probability of a sentence below which a claim that cites it is beside the point
 MAX_ANSWER_CHARS = 4_000  # some three times what is asked for; a server may ignore how much that is
 MAX_QUESTION_TOKENS = 80  # of a follow-up made to stand alone

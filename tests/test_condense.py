@@ -159,6 +159,9 @@ REWRITES = [
     ([STRIPPED], "What does that mean?", f"What does that mean? ({STRIPPED[0]})"),
     ([SAID], "Does Russia agree with this?", f"Does Russia agree with this? ({SAID[0]})"),
     ([SAID], "Did Putin say the same?", f"Did Putin say the same? ({SAID[0]})"),
+    ([SAID], "Where was the one before?", f"Where was the one before? ({SAID[0]})"),
+    ([SAID], "And what did the others say?", f"What did the others say? ({SAID[0]})"),
+    ([SAID], "Same question for the whole year?", f"Same question for the whole year? ({SAID[0]})"),
     ([STRIPPED], "What happened next?", f"What happened next? ({STRIPPED[0]})"),
 ]
 
@@ -176,6 +179,8 @@ STANDING = [
     "And when did Nazarbayev resign?",
     "What about the relationship between Putin and Nazarbayev in December 2024?",
     "What is this report about?",
+    "Who is the one who resigned?",
+    "What did Putin say on the one hand?",
     "Who is the CEO of Halvard Marine?",
     "Does TinyNet beat its baseline on ImageNet?",
     "nuclear power plant",

@@ -374,6 +374,15 @@ def test_each_question_asked_in_one_is_searched_and_answered(seeds: Rag):
     check_quotes(result, text_on_disk)
 
 
+def test_what_an_answer_leaves_open_is_said(seeds: Rag):
+    won = "Who won the early presidential election with over 81% of the vote"
+    answer = seeds.ask(f"{won}, and what is the boiling point of tungsten?")
+    assert isinstance(answer, Answer)
+    assert "81%" in answer.text
+    assert answer.notice.endswith("“What is the boiling point of tungsten?”")
+    assert not seeds.ask(f"{won}?").notice
+
+
 def test_the_more_error_is_tolerated_the_less_is_refused(seeds_index: Path, encoder: SentenceEncoder):
     refused = []
     for max_error in (0.15, 0.21, 1.0):
