@@ -11,6 +11,7 @@ from typing import Any
 
 from evals import metrics
 from evals.gold import Part, Place, Question
+from rag.answer import FURTHER
 
 RANKS = (1, 3, 5, 10)  # the k of recall at k
 
@@ -162,7 +163,9 @@ def _lost_at(
     if "error" in record or not question.answerable:
         return "failed" if "error" in record else "answer"
     missing = _missing(question.evidence, cited)
-    quotable = [sentence.place for sentence in likeliest if sentence.probability >= min_probability]
+    is_answered = any(sentence.probability >= min_probability for sentence in likeliest)
+    enough = min_probability * (FURTHER if is_answered else 1.0)
+    quotable = [sentence.place for sentence in likeliest if sentence.probability >= enough]
     stages = {
         "question" if record["stage"] == "question" else "retrieve": [passage.place for passage in read],
         "rank": [sentence.place for sentence in likeliest],

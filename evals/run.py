@@ -25,6 +25,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+import prompts
 import rag as package
 from evals import variants
 from evals.compare import compare
@@ -205,9 +206,10 @@ def _made(rag: Rag, gold: Path, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _code_digest() -> str:
-    """Return 12 hex digits over every file of the package (code, rules, weights) and what is installed beside it."""
-    root = Path(package.__file__).parent
-    files = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    """Return 12 hex digits over every file of the packages (code, rules, weights, prompts) and what is installed."""
+    folders = [Path(module.__file__ or "").parent for module in (package, prompts)]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    files = [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
     digest = hashlib.sha256()
     for path in [*files, Path(variants.__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag import Settings
+from rag.answer import FURTHER
 from rag.evidence import EVIDENCE_MODELS, Candidate, FirstSentence, RetrievalScores
 from rag.types import Passage, Span
 
@@ -47,8 +49,6 @@ def test_both_scores_count():
 
 
 def test_a_sentence_with_everything_passes_the_shipped_threshold_and_one_with_nothing_does_not():
-    from rag import Settings
-
     assert probability(0.0, 0.0) < Settings().min_probability <= probability(1.0, 1.0)
 
 
@@ -85,20 +85,18 @@ def nearest_first(*passages: tuple[float, ...]) -> list[list[float]]:
     return [[sentence.probability for sentence in evidence.sentences] for evidence in read]
 
 
-def test_without_a_decision_the_nearest_sentence_has_one_and_each_further_one_a_third():
-    assert nearest_first((0.2, 0.9), (0.5, -0.1)) == [[pytest.approx(1 / 9), 1.0], [pytest.approx(1 / 3), 3.0**-3]]
+def test_without_a_decision_the_nearest_sentence_is_sure_and_no_other_can_be_quoted():
+    assert nearest_first((0.2, 0.9), (0.5, -0.1)) == [[1 / 9, 1.0], [1 / 5, 1 / 13]]
+    assert FURTHER * Settings().min_probability > 1 / 5
 
 
 def test_without_a_decision_the_nearest_sentence_answers_however_far_it_is():
-    from rag import Settings
-
     assert nearest_first((-1.0,)) == [[1.0]]
-    ((first, second),) = nearest_first((-0.9, -1.0))
-    assert second < Settings().min_probability <= first
+    assert nearest_first((-0.9, -1.0)) == [[1.0, 1 / 5]]
 
 
 def test_without_a_decision_sentences_as_near_share_a_probability():
-    assert nearest_first((0.5, 0.9), (0.9, 0.1)) == [[pytest.approx(1 / 3), 1.0], [1.0, pytest.approx(1 / 9)]]
+    assert nearest_first((0.5, 0.9), (0.9, 0.1)) == [[1 / 5, 1.0], [1.0, 1 / 9]]
     assert nearest_first((0.0,), (-0.0,)) == [[1.0], [1.0]]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evals.gold import Place, Question
 from evals.judge import LOST_AT, Outcome, ReadPassage, ReadSentence, by_probability, judge
-from rag.answer import _by_probability
+from rag.answer import FURTHER, _by_probability
 from rag.evidence import PassageEvidence, SentenceEvidence
 from rag.records import Record, ask_record, error_record
 from rag.types import Abstention, Answer, Citation, Claim, Passage, Span, Trace
@@ -285,7 +285,7 @@ UNSURE = [passage((ALICE, 0.4), (BOB, 0.3), (CAROL, 0.2), (DAVE, 0.1))]
         ("rank", question(AGAIN), answered(BOB), LATER),
         ("rank", question(DAVE), refused("evidence"), UNSURE),
         ("refuse", question(ALICE), refused("evidence"), UNSURE),
-        ("refuse", question(BOB), answered(ALICE), [passage((ALICE, 0.6), (BOB, 0.4))]),
+        ("refuse", question(BOB), answered(ALICE), [passage((ALICE, 0.6), (BOB, 0.2))]),
         ("select", question(DAVE, facts=["Dave"]), answered(BOB), LATER),
         ("select", question(ALICE), refused("evidence"), EVERYTHING),
         ("facts", question(ALICE, facts=["1848"]), answered(ALICE), EVERYTHING),
@@ -314,8 +314,8 @@ TWO = question(ALICE, AGAIN, facts=["1848"])  # the fact is nowhere
         ("rank", TWO, refused(), EVERYTHING),  # one part ranked low, the other one likely, and refused
         ("rank", TWO, answered(BOB), EVERYTHING),  # one part ranked low, the other one not quoted though likely
         ("rank", TWO, answered(ALICE), EVERYTHING),  # one part ranked low, the other one quoted without the fact
-        ("refuse", TWO, refused(), [passage((ALICE, 0.9)), passage((AGAIN, 0.4))]),  # the likely one was not quoted
-        ("refuse", TWO, answered(ALICE), [passage((ALICE, 0.9)), passage((AGAIN, 0.4))]),  # only this part was left out
+        ("refuse", TWO, refused(), [passage((ALICE, 0.9)), passage((AGAIN, 0.2))]),  # the likely one was not quoted
+        ("refuse", TWO, answered(ALICE), [passage((ALICE, 0.9)), passage((AGAIN, 0.2))]),  # only this part was left out
         ("select", TWO, answered(ALICE), [passage((ALICE, 0.9)), passage((AGAIN, 0.8))]),
         ("facts", TWO, answered(ALICE, AGAIN), EVERYTHING),
     ],
@@ -335,10 +335,21 @@ def test_the_likeliest_sentences_are_as_many_as_an_answer_may_quote(max_claims: 
     assert judged(question(CAROL), answered(BOB), max_claims=max_claims).lost_at == stage  # CAROL is the third
 
 
-@pytest.mark.parametrize(("min_probability", "stage"), [(0.0, "select"), (0.7, "select"), (0.71, "refuse")])
+@pytest.mark.parametrize(
+    ("min_probability", "stage"), [(0.0, "select"), (0.7, "select"), (0.9, "select"), (0.91, "refuse")]
+)
 @pytest.mark.parametrize("record", [answered(BOB), refused()], ids=["answered", "refused"])
-def test_a_sentence_may_be_quoted_from_the_threshold_on(record: Record, min_probability: float, stage: str):
-    assert judged(question(CAROL), record, min_probability=min_probability).lost_at == stage  # CAROL has .7
+def test_a_sentence_may_be_quoted_from_a_part_of_the_threshold_on_where_another_reaches_it(
+    record: Record, min_probability: float, stage: str
+):
+    # CAROL has .7, the likeliest .9
+    assert judged(question(CAROL), record, min_probability=min_probability).lost_at == stage
+
+
+@pytest.mark.parametrize(("min_probability", "stage"), [(0.9, "select"), (0.91, "refuse")])
+def test_that_part_is_the_one_that_answers_are_made_with(min_probability: float, stage: str):
+    read = [passage((ALICE, 0.9), (BOB, FURTHER * 0.9))]
+    assert judged(question(BOB), answered(ALICE), read, min_probability=min_probability).lost_at == stage
 
 
 def test_a_part_that_was_quoted_from_below_the_threshold_is_not_lost_by_it():

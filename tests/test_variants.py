@@ -55,13 +55,13 @@ def test_a_setting_that_shapes_no_index_is_a_choice():
     ]
 
 
-@pytest.mark.parametrize("text", ["min_probability=0.5", "min_probability=.50", "max_claims=3", "retrieval=fused"])
+@pytest.mark.parametrize("text", ["min_probability=0.4", "min_probability=.40", "max_claims=3", "retrieval=fused"])
 def test_a_choice_of_the_default_is_the_default(text: str):
     assert variants([text]) == [Variant()]
 
 
 def test_of_several_settings_only_those_at_their_default_go_unnamed():
-    assert written("min_probability=0.5,0.7", "max_claims=3,1") == [
+    assert written("min_probability=0.4,0.7", "max_claims=3,1") == [
         "retrieval=fused, evidence=trained",
         "retrieval=fused, evidence=trained, max_claims=1",
         "retrieval=fused, evidence=trained, min_probability=0.7",
