@@ -23,6 +23,16 @@ _MARKER = re.compile(
     rf"|(?<=[\w.!?…,;:”\"'’)\]】])(?P<raised>[{_SUPERSCRIPTS}]+)",
     re.IGNORECASE,
 )
+# What leads to a marker that stands in the sentence as a noun: "as noted in passage [1]", "According to [1], …". A bare
+# "in" may belong to the verb ("took part in [1]"), so it goes only where nothing else can be meant.
+_TOLD = r"(?:stated|noted|mentioned|described|reported|shown|quoted|written)"
+_LEAD = re.compile(
+    rf"[,;]?\s*\b(?:(?:as\s)?{_TOLD}\s)?(?:in|by|from|per|see|according\sto)\s(?:the\s)?(?:passage|source|document)s?\Z"
+    rf"|[,;]?\s*\b(?:as\s)?{_TOLD}\s(?:in|by)\Z"
+    r"|(?:\A|(?<=[,;”\"]))\s*(?:in|from|per|see|according\sto)\Z",
+    re.IGNORECASE,
+)
+_COMMA_LEFT = re.compile(r"\s*[,;]+(?=[.!?]?\Z)")
 _UNIT_BEFORE = re.compile(r"(?:^|[\W\d_])(?:[kcm]?m|ft|mi|\d)$")  # of m², not of a footnote
 _RANGE = re.compile(r"(\d+)\s*(?:[-–—]|to)\s*(\d+)")
 _MAX_RANGE = 20  # [1-999] names no passages; it is a marker that does not exist
@@ -148,8 +158,16 @@ def _of_piece(piece: str) -> tuple[Written, ...]:
         owner = max((i for i, span in enumerate(spans) if span.start < at), default=0)
         if owned:
             owned[owner] += [number for number in numbers if number not in owned[owner]]
-    written = [Written(" ".join(span.cut(plain).split()), tuple(own)) for span, own in zip(spans, owned, strict=True)]
+    said = [_tidied(" ".join(span.cut(plain).split())) for span in spans]
+    written = [Written(text, tuple(own)) for text, own in zip(said, owned, strict=True)]
     return tuple(sentence for sentence in written if any(map(str.isalnum, sentence.text)))
+
+
+def _tidied(text: str) -> str:
+    """Return a sentence without the comma that stood behind "According to [1]" or before "according to [1]."."""
+    text = _COMMA_LEFT.sub("", text)
+    rest = text.lstrip(",; ")
+    return text if rest == text else rest[:1].upper() + rest[1:]
 
 
 def _all_by_the_last(paragraph: str) -> list[Written]:
@@ -166,7 +184,7 @@ def _without_markers(text: str) -> tuple[str, list[tuple[int, list[str]]]]:
     """Return the text without markers, and where each stood in what is left, with the numbers in it."""
     kept, places, length, start = [], [], 0, 0
     while match := _next_marker(text, start):
-        before = text[start : match.start()].rstrip()
+        before = _LEAD.sub("", text[start : match.start()].rstrip())
         kept.append(before)
         length += len(before)
         raised = "".join(str(_SUPERSCRIPTS.index(c)) for c in match["raised"] or "")

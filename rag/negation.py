@@ -13,6 +13,7 @@ from rag.words import STOPWORDS
 _CUES = frozenset("not never no none neither nor without cannot hardly scarcely unless".split())
 _OF_SUBJECTS = frozenset("none neither nor".split())  # "none of the contacts was noted" does not deny the contacts
 _CUE_PHRASES = re.compile(r"\b(?:rather\sthan|instead\sof|as\sopposed\sto)\b", re.IGNORECASE)
+_NON = re.compile(r"\bnon-(?=\w)", re.IGNORECASE)  # a hyphen would hide it
 _SHORT = re.compile(r"n['’]t\b", re.IGNORECASE)  # "doesn't"
 _RAISING = frozenset("expect believ think want seem intend plan suppos".split())  # "expects no X": "does not expect X"
 _JUDGING = frozenset("consid regard".split())  # "does not consider it realistic"
@@ -42,6 +43,8 @@ _REVERSING = tuple(
     )
 )
 _N_ONLY_DENYING = 2
+_NOUNS = frozenset("force forces breach break".split())  # "binding force", "armed forces", unless "to force"
+_BEFORE_VERBS = frozenset("to will would can could may might must should did does do not".split())
 _MIN_UNBELIEVED = 2  # words that a statement shares with what its source does not believe
 
 
@@ -49,7 +52,10 @@ def reverses(text: str, source: str) -> str | None:
     """Return a word that turns what a text says, and that its source has neither itself nor one like it."""
     there = {root(token) for token in _tokens(source)}
     denies = bool(_CUES & set(_tokens(source)))
-    for token in _tokens(text):
+    tokens = _tokens(text)
+    for before, token in zip(["", *tokens], tokens, strict=False):
+        if token in _NOUNS and before not in _BEFORE_VERBS:
+            continue
         for n, alike in enumerate(_REVERSING):
             if root(token) in alike and not alike & there and not (denies and n < _N_ONLY_DENYING):
                 return token
@@ -97,6 +103,9 @@ def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:
     no: set[str] = set()
     yes: set[str] = set()
     for at, token in enumerate(tokens):
+        if token.endswith("ly") and not _CUES & set(tokens[max(0, at - 1) : at]):  # never the word that a cue denies
+            prefix = _PREFIX.match(token)
+            (no if prefix else yes).add(root(token[prefix.end() :] if prefix else token))
         if not _carries_meaning(token) or at in open_to_doubt:
             continue
         (no if at in denied else yes).add(root(token))
@@ -106,7 +115,7 @@ def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _tokens(text: str) -> list[str]:
-    text = _CUE_PHRASES.sub("without", _SHORT.sub(" not", text))
+    text = _NON.sub("non", _CUE_PHRASES.sub("without", _SHORT.sub(" not", text)))
     return [token.casefold() for token in TOKEN.findall(text)]
 
 

@@ -6,7 +6,7 @@ fails; both are the engine's. Called by ``rag.engine``.
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from rag.answer import says_the_same
@@ -162,7 +162,7 @@ class _Gate:
         faulty = [found for found in self._checked if isinstance(found, Removed)]
         if not faulty:
             return
-        prompt = repair_prompt(self.question, self.sources, removed=faulty)
+        prompt = repair_prompt(self.question, self.sources, removed=[self._with_its_passage(found) for found in faulty])
         try:
             with closing(model.stream(prompt, max_tokens=ANSWER_TOKENS)) as words:
                 again = self._check(written_sentences("".join(words)))
@@ -178,6 +178,14 @@ class _Gate:
     def finish(self) -> Iterator[Claim]:
         """Yield what else stands."""
         yield from self._settle(self._checked)
+
+    def _with_its_passage(self, found: Removed) -> Removed:
+        """Add to a fault which passage says the sentence, if one does: small models often write the wrong number."""
+        for number in range(1, len(self.sources) + 1):
+            (checked,) = self._check([Written(found.text, (str(number),))]) or [found]
+            if isinstance(checked, Supported):
+                return replace(found, detail=f"{found.detail}; passage {number} says so")
+        return found
 
     def _check(self, sentences: Sequence[Written]) -> list[Supported | Removed]:
         return [

@@ -49,11 +49,28 @@ def cited(text: str) -> list[tuple[str, tuple[str, ...]]]:
         ("## Alpha signed the treaty. [1]", "1"),
         ("Alpha signed the treaty [1](https://evil.example/?q=1).", "1"),
         ("Alpha signed the treaty [1][1].", "1"),
+        ("According to [1], Alpha signed the treaty.", "1"),
+        ("As stated in passage [2], Alpha signed the treaty.", "2"),
+        ("Alpha signed the treaty, as noted in the source [1].", "1"),
+        ("Alpha signed the treaty, according to [1].", "1"),
         ("Alpha signed the treaty.", ""),
     ],
 )
 def test_a_marker_belongs_to_its_sentence_whatever_its_form(marked: str, markers: str):
     assert cited(marked) == [(ONE, tuple(markers.split()))]
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ('He called it "an art" in [1].', 'He called it "an art".'),
+        ("Alpha took part in [1].", "Alpha took part in."),  # the word may be the verb's
+        ("Alpha spoke of a passage to India [1].", "Alpha spoke of a passage to India."),
+        ("The treaty, signed in May [1], failed.", "The treaty, signed in May, failed."),
+    ],
+)
+def test_what_leads_to_a_marker_goes_with_it_if_it_can_be_nothing_else(written: str, text: str):
+    assert cited(written) == [(text, ("1",))]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Written answers: what a model writes, what of it is kept, and what happens where the model fails."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,6 +98,20 @@ def test_a_faulty_sentence_is_written_again_once_and_takes_its_place():
     assert draft.removed == ()
     assert "1977" in model.prompts[1]
     assert len(model.prompts) == 2
+
+
+def test_a_repair_is_told_which_passage_says_what_another_was_cited_for():
+    whole = material()
+    (source,) = whole.sources
+    designed = Passage("d:49-74", "d", DESIGNED, "", "orle.txt", DESIGNED.cut(TEXT), (DESIGNED,))
+    only_designed = replace(source, passage=designed)
+    model = Scripted([f"{ALSO_GOOD} It cost 4 million crowns. [1] {BAD}"], [""])
+    list(write(QUESTION, replace(whole, sources=(only_designed, source)), model=model, support=None))
+    _, cost, opened, *_ = model.prompts[1].split("Wrong sentences")[1].splitlines()
+    assert cost.startswith("- It cost 4 million crowns.")
+    assert "; passage 2 says so" in cost
+    assert "1977" in opened
+    assert "says so" not in opened
 
 
 def test_what_fails_again_is_removed_with_its_fault():
