@@ -32,6 +32,12 @@ _LEAD = re.compile(
     r"|(?:\A|(?<=[,;”\"]))\s*(?:in|from|per|see|according\sto)\Z",
     re.IGNORECASE,
 )
+_META = re.compile(  # never "the document", which may be what the passage is about
+    r"\A(?:(?:the|this)\s(?:passage|source)(?:\s(?:also|further))?"
+    r"\s(?:states?|says|mentions|notes|reports|indicates|explains|describes)\sthat\s"
+    r"|according\sto\s(?:the|this)\s(?:passage|source)s?,\s)",
+    re.IGNORECASE,
+)
 _COMMA_LEFT = re.compile(r"\s*[,;]+(?=[.!?]?\Z)")
 _UNIT_BEFORE = re.compile(r"(?:^|[\W\d_])(?:[kcm]?m|ft|mi|\d)$")  # of m², not of a footnote
 _RANGE = re.compile(r"(\d+)\s*(?:[-–—]|to)\s*(\d+)")
@@ -164,9 +170,9 @@ def _of_piece(piece: str) -> tuple[Written, ...]:
 
 
 def _tidied(text: str) -> str:
-    """Return a sentence without the comma that stood behind "According to [1]" or before "according to [1]."."""
+    """Return a sentence without "The passage states that", and without the commas that stood beside "according to"."""
     text = _COMMA_LEFT.sub("", text)
-    rest = text.lstrip(",; ")
+    rest = _META.sub("", text.lstrip(",; "))
     return text if rest == text else rest[:1].upper() + rest[1:]
 
 

@@ -6,7 +6,7 @@ Knows nothing about meaning beyond a closed class of words that reverse what the
 
 import re
 
-from rag.names import FUNCTION_WORDS, TOKEN
+from rag.names import FUNCTION_WORDS, PREPOSITIONS, TOKEN
 from rag.overlap import root
 from rag.words import STOPWORDS
 
@@ -21,6 +21,7 @@ _HEDGES = frozenset("only just merely simply necessarily".split())  # "not only"
 _PASSED_OVER = frozenset("longer even yet quite really been being be have has had do does did".split())
 _MARKS = frozenset(',;:.!?()–—"“”')
 _CLAUSE_END = _MARKS | frozenset("but while although because that which who and or than".split())
+_PHRASE_END = _CLAUSE_END | PREPOSITIONS
 _PREFIX = re.compile(r"(?:un(?=\w{4})|(?:non-?|in|im|ir|il|dis)(?=\w{5}))")
 _DOUBTS = frozenset("doubt doubts doubted doubtful unlikely disbelieves".split())
 # Words that deny by their meaning: beside one of them, a missing "not" proves nothing.
@@ -42,6 +43,11 @@ _REVERSING = tuple(
         "rig forge fake falsify fraudulent",
     )
 )
+_TAKING_FROM = frozenset(map(root, "strip deprive".split()))
+_TAKING = _TAKING_FROM | frozenset(map(root, "revoke repeal abolish annul cancel scrap forfeit".split()))
+_ENDING = frozenset().union(*_REVERSING) - {root("force")} | frozenset(
+    map(root, "end lift terminate take drop suspend overturn former formerly once until".split())
+)
 _N_ONLY_DENYING = 2
 _NOUNS = frozenset("force forces breach break".split())  # "binding force", "armed forces", unless "to force"
 _BEFORE_VERBS = frozenset("to will would can could may might must should did does do not".split())
@@ -60,6 +66,31 @@ def reverses(text: str, source: str) -> str | None:
             if root(token) in alike and not alike & there and not (denies and n < _N_ONLY_DENYING):
                 return token
     return None
+
+
+def undone(text: str, source: str) -> str | None:
+    """Return a word by which a source takes away what a text has as given: "revoking the immunity", "has immunity".
+
+    None where the text has any word of denial, reversal or ending itself.
+    """
+    said = _tokens(text)
+    if _CUES & set(said) or any(root(token) in _ENDING for token in said):
+        return None
+    given = {root(token) for token in said if _carries_meaning(token)}
+    tokens = _tokens(source)
+    for at, token in enumerate(tokens):
+        if root(token) in _TAKING and given & _object_of(tokens, at):
+            return token
+    return None
+
+
+def _object_of(tokens: list[str], at: int) -> frozenset[str]:
+    """Return the roots of what is taken away: "revoked the legal immunity of", "stripped him of his posts"."""
+    start = at + 1
+    if root(tokens[at]) in _TAKING_FROM:
+        start = next((i + 1 for i in range(start, min(start + 6, len(tokens))) if tokens[i] == "of"), len(tokens))
+    end = next((i for i in range(start, len(tokens)) if tokens[i] in _PHRASE_END), len(tokens))
+    return frozenset(root(token) for token in tokens[start:end] if _carries_meaning(token))
 
 
 def contradicts(text: str, source: str) -> str | None:

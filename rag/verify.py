@@ -14,7 +14,7 @@ from rag.answer import cite
 from rag.cite import Written, written_sentences
 from rag.evidence import Support
 from rag.mentions import exchanged, first_unknown, mentions
-from rag.negation import contradicts, reverses
+from rag.negation import contradicts, reverses, undone
 from rag.overlap import most_shared, moved, overlap
 from rag.quantities import Date, Quantity, bounds, misplaced_first, missing, quantities, quantities_with_years
 from rag.quotations import first_unquoted
@@ -201,6 +201,7 @@ def _otherwise(said: Statement, places: Sequence[Place], around: str) -> Iterato
     yield "wrong name", "its sources have it the other way round", turned(said.text, source)
     yield "negated", "its sources say the opposite", contradicts(said.text, source)
     yield "negated", "its sources have nothing like this word", reverses(said.text, source)
+    yield "negated", "its sources take away what it has as given", undone(said.text, source)
     yield "unsupported", "its sources say so with a reservation", unreserved(said.text, likest)
 
 

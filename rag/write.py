@@ -63,8 +63,11 @@ class Material:
 
     def may_answer(self, claim: Claim) -> bool:
         """Whether a sentence that the claim cites is likely enough to answer."""
-        places = [(citation.doc_id, citation.span) for citation in claim.citations]
-        return any(self.probability.get(place, 0.0) >= MIN_RELEVANCE for place in places)
+        return any(
+            probability >= MIN_RELEVANCE and doc_id == citation.doc_id and citation.span.overlaps(span)
+            for (doc_id, span), probability in self.probability.items()
+            for citation in claim.citations
+        )
 
 
 @dataclass(frozen=True, slots=True)

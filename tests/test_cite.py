@@ -53,6 +53,8 @@ def cited(text: str) -> list[tuple[str, tuple[str, ...]]]:
         ("As stated in passage [2], Alpha signed the treaty.", "2"),
         ("Alpha signed the treaty, as noted in the source [1].", "1"),
         ("Alpha signed the treaty, according to [1].", "1"),
+        ("The passage also states that Alpha signed the treaty. [1]", "1"),
+        ("According to the source, Alpha signed the treaty [1].", "1"),
         ("Alpha signed the treaty.", ""),
     ],
 )
@@ -67,6 +69,8 @@ def test_a_marker_belongs_to_its_sentence_whatever_its_form(marked: str, markers
         ("Alpha took part in [1].", "Alpha took part in."),  # the word may be the verb's
         ("Alpha spoke of a passage to India [1].", "Alpha spoke of a passage to India."),
         ("The treaty, signed in May [1], failed.", "The treaty, signed in May, failed."),
+        ("The document states that they met [1].", "The document states that they met."),
+        ("This passage, now closed, was narrow [1].", "This passage, now closed, was narrow."),
     ],
 )
 def test_what_leads_to_a_marker_goes_with_it_if_it_can_be_nothing_else(written: str, text: str):

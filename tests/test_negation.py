@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.negation import contradicts, reverses
+from rag.negation import contradicts, reverses, undone
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,21 @@ def test_what_a_source_does_not_believe_is_not_said():
     assert contradicts("The board has serious resources to buy the yard.", source)
     assert contradicts("She doubts that the board has serious resources.", source) is None
     assert contradicts("The board does not have serious resources.", source) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("The law still guarantees her immunity.", "revoking"),
+        ("The quarry act is in force.", "repealed"),
+        ("She chairs the board and kept the lifetime chair.", "stripping"),
+        ("Her immunity was revoked.", None),
+        ("She no longer has immunity.", None),
+        ("They took away her immunity.", None),
+        ("The former chair lost it.", None),
+        ("She has a family.", None),
+    ],
+)
+def test_what_a_source_takes_away_is_not_had(text: str, word: str | None):
+    source = "They repealed the quarry act, revoking the immunity of her family, stripping her of the lifetime chair."
+    assert undone(text, source) == word

@@ -143,6 +143,13 @@ def test_what_is_true_and_beside_the_question_is_no_answer():
     assert {r.fault for r in draft.removed} == {"off the question"}
 
 
+def test_a_claim_that_rests_on_two_sentences_answers_if_one_of_them_may():
+    joined = "The bridge over the Orle, which Mira Quillon designed, was opened in May 1932. [1]"
+    likely = replace(material(), probability={("d", OPENED): 0.0, ("d", DESIGNED): 0.9})
+    (claim,) = list(write(QUESTION, likely, model=Scripted([joined], [""]), support=None))
+    assert [citation.span for citation in claim.citations] == [Span(OPENED.start, DESIGNED.end)]
+
+
 @pytest.mark.parametrize("text", [REFUSAL, "I'm sorry, but the passages do not mention a price."])
 def test_a_refusal_is_no_claim_and_no_fault(text: str):
     claims, draft = written(Scripted([text]))
