@@ -35,7 +35,7 @@ from evals.report import Detail, render
 from evals.scores import FORMAT, summarize
 from evals.variants import Variant
 from rag.batch import run_batch
-from rag.config import NOT_ANSWERING, Settings
+from rag.config import NOT_ANSWERING
 from rag.encode import Encoder
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
@@ -117,7 +117,7 @@ def evaluate(
         rag.warm_up()  # loading is no part of the first question's time
         with _own(out):
             journal = _ask(questions, rag, recorder, mode=mode, out=out, made=made, on_progress=on_progress)
-            details = [_judged(question, journal[question.id], texts, rag.settings) for question in questions]
+            details = [_judged(question, journal[question.id], texts, rag) for question in questions]
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             took = {"on": now, "seconds": round(time.monotonic() - started, 1)}
             summary = summarize({**took, **made}, questions, [detail.outcome for detail in details])
@@ -132,7 +132,7 @@ def evaluate(
     return summary
 
 
-def _judged(question: Question, line: Record, texts: Mapping[str, str], settings: Settings) -> Detail:
+def _judged(question: Question, line: Record, texts: Mapping[str, str], rag: Rag) -> Detail:
     """Return what the report shows of one question. line: of the journal."""
     record = line.get("record", line)
     read = [_read_passage(passage) for passage in line.get("passages", ())]
@@ -141,8 +141,8 @@ def _judged(question: Question, line: Record, texts: Mapping[str, str], settings
         record,
         read,
         texts=texts,
-        max_claims=settings.max_claims,
-        min_probability=settings.min_probability,
+        max_claims=rag.settings.max_claims,
+        min_probability=rag.min_probability,
     )
     return Detail(question, outcome, record, read, texts)
 
@@ -212,7 +212,7 @@ def _code_digest() -> str:
     files = [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
     digest = hashlib.sha256()
     for path in [*files, Path(variants.__file__)]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        digest.update("/".join(path.parts[-2:]).encode() + b"\0" + path.read_bytes())
     installed = sorted(f"{found.name}=={found.version}" for found in distributions())
     digest.update("\n".join(installed).encode())
     return digest.hexdigest()[:12]

@@ -6,7 +6,7 @@ no sentence reaches the threshold nothing is shown, whatever is asked.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.errors import IndexDamaged
 from rag.evidence import PassageEvidence, SentenceEvidence
@@ -28,10 +28,11 @@ _REFERS_BACK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A sentence that is a candidate for the answer."""
+    """A sentence that is a candidate for the answer. is_led: the answer shows the one before it already."""
 
     passage: Passage
     evidence: SentenceEvidence
+    is_led: bool = False
 
     @property
     def place(self) -> tuple[str, Span]:
@@ -47,7 +48,7 @@ class Quote:
     def span(self) -> Span:
         """What is shown: the sentence, and the one before it if it makes no sense without."""
         before = [span for span in self.passage.sentences if span < self.evidence.span]
-        if not before or not _REFERS_BACK.match(self.sentence):
+        if self.is_led or not before or not _REFERS_BACK.match(self.sentence):
             return self.evidence.span
         between = self.passage.quote(Span(before[-1].start, self.evidence.span.end))[
             len(before[-1]) : -len(self.sentence)
@@ -84,18 +85,19 @@ def select(reads: Sequence[Read], *, min_probability: float, max_claims: int) ->
     groups: list[list[Quote]] = []
     for n_later, read in zip(reversed(range(len(reads))), reads, strict=True):
         room = max_claims - len(groups)
-        _answer_one(groups, read, min_probability=FURTHER * min_probability, room=max(room - n_later, min(room, 1)))
-    return _in_reading_order(groups)
+        kept_free = min(n_later, max(room - 1, 0))  # for the questions behind this one, which has a claim all the same
+        _answer_one(groups, read, enough=FURTHER * min_probability, room=room - kept_free)
+    return _in_reading_order(_each_shown_once(groups))
 
 
-def _answer_one(groups: list[list[Quote]], read: Read, *, min_probability: float, room: int) -> None:
+def _answer_one(groups: list[list[Quote]], read: Read, *, enough: float, room: int) -> None:
     """Add what answers one question: quotes to groups that say the same, at most ``room`` new groups for the others."""
     spoken, documents = frozenset[int](), set[str]()
     for quote in _by_probability(read.passages):
-        if quote.evidence.probability < min_probability:
+        if quote.evidence.probability < enough:
             break
         covered, document = read.covered(quote.sentence), quote.passage.doc_id
-        same = next((group for group in groups if says_the_same(group[0].sentence, quote.sentence)), None)
+        same = next((group for group in groups if says_the_same(group[0].text, quote.text)), None)
         if same is not None:
             if all(quote.place != other.place for other in same):
                 same.append(quote)
@@ -108,14 +110,10 @@ def _answer_one(groups: list[list[Quote]], read: Read, *, min_probability: float
         documents.add(document)
 
 
-def left_open(reads: Sequence[Read], groups: Sequence[Sequence[Quote]], *, min_probability: float) -> list[int]:
-    """Return the positions in ``reads`` of the questions that none of the quotes which ``select`` chose answers."""
-    quoted = {quote.place for group in groups for quote in group}
-    answering = [
-        [q.place for q in _by_probability(read.passages) if q.evidence.probability >= FURTHER * min_probability]
-        for read in reads
-    ]
-    return [n for n, places in enumerate(answering) if quoted.isdisjoint(places)]
+def unsure(reads: Sequence[Read], *, min_probability: float) -> list[int]:
+    """Return the positions in ``reads`` of the questions that would not be answered if they were asked alone."""
+    best = [max((passage.probability for passage in read.passages), default=0.0) for read in reads]
+    return [n for n, probability in enumerate(best) if probability < min_probability]
 
 
 def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Document]) -> tuple[Claim, ...]:
@@ -173,6 +171,17 @@ def _by_probability(read: Sequence[PassageEvidence]) -> list[Quote]:
             if place not in best or sentence.probability > best[place].evidence.probability:
                 best[place] = Quote(evidence.passage, sentence)
     return sorted(best.values(), key=lambda quote: -quote.evidence.probability)
+
+
+def _each_shown_once(groups: Sequence[Sequence[Quote]]) -> list[list[Quote]]:
+    """Return the groups, without the sentence before a quote where that is quoted itself."""
+    quoted = {quote.place for group in groups for quote in group}
+
+    def is_led(quote: Quote) -> bool:
+        others = [span for doc_id, span in quoted - {quote.place} if doc_id == quote.passage.doc_id]
+        return any(quote.span.overlaps(span) for span in others)
+
+    return [[replace(quote, is_led=is_led(quote)) for quote in group] for group in groups]
 
 
 def _in_reading_order(groups: list[list[Quote]]) -> list[list[Quote]]:

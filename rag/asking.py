@@ -85,12 +85,10 @@ class Asking:
             self.notice = "Nothing that the language model wrote stood up to the check against the passages."
 
     def leave_open(self, questions: Sequence[str]) -> None:
-        """Keep which of several questions asked in one the quotes do not answer; what was noticed before stays."""
+        """Keep which of several questions asked in one may not be answered; what was noticed before stays."""
         if questions:
             named = " ".join(f"“{question}”" for question in questions)
-            self.notice = " ".join(
-                filter(None, [self.notice, f"The documents do not answer all of it surely enough: {named}"])
-            )
+            self.notice = " ".join(filter(None, [self.notice, f"The documents may not answer this part: {named}"]))
 
     def abstain(self, stage: str, reason: str, hits: tuple[Hit, ...] = ()) -> Abstention:
         """Return that there is no answer, and why."""
@@ -116,7 +114,10 @@ def no_evidence(evidence: Sequence[Sequence[PassageEvidence]], min_probability: 
     read = [passage for passages in evidence for passage in passages]
     best = max((passage.probability for passage in read), default=0.0)
     n_read = len({passage.passage.id for passage in read})
+    which = f"None of the {n_read} passages" if n_read > 1 else "The one passage"
+    does = "answers" if n_read > 1 else "does not answer"
+    percent = int(best * 100)  # never rounded up to what is asked for
     return (
-        f"None of the {n_read} passages read answers the question surely enough: the likeliest sentence is "
-        f"right with a probability of {best:.0%}, and {min_probability:.0%} is asked for."
+        f"{which} read {does} the question surely enough: the likeliest sentence is right with a probability of "
+        f"{percent}%, and {min_probability:.0%} is asked for."
     )

@@ -23,19 +23,16 @@ _MARKER = re.compile(
     rf"|(?<=[\w.!?…,;:”\"'’)\]】])(?P<raised>[{_SUPERSCRIPTS}]+)",
     re.IGNORECASE,
 )
-# What leads to a marker that stands in the sentence as a noun: "as noted in passage [1]", "According to [1], …". A bare
-# "in" may belong to the verb ("took part in [1]"), so it goes only where nothing else can be meant.
-_TOLD = r"(?:stated|noted|mentioned|described|reported|shown|quoted|written)"
+# What leads to a marker that stands in the sentence as a noun: "According to [1], …", "…, as noted in passage [1], …".
+# Only at the start or behind a mark: "removed from [1]", "was reported by [1] to have quit" say something of their own.
 _LEAD = re.compile(
-    rf"[,;]?\s*\b(?:(?:as\s)?{_TOLD}\s)?(?:in|by|from|per|see|according\sto)\s(?:the\s)?(?:passage|source|document)s?\Z"
-    rf"|[,;]?\s*\b(?:as\s)?{_TOLD}\s(?:in|by)\Z"
-    r"|(?:\A|(?<=[,;”\"]))\s*(?:in|from|per|see|according\sto)\Z",
+    r"(?P<mark>\A|[,;(]|(?<=[.!?…”\"])(?=\s))\s*(?:according\sto|per|in|from|see"
+    r"|as\s(?:stated|noted|mentioned|described|reported|shown|quoted|written)\s(?:in|by))(?:\s(?:the\s)?passages?)?\Z",
     re.IGNORECASE,
 )
-_META = re.compile(  # never "the document", which may be what the passage is about
-    r"\A(?:(?:the|this)\s(?:passage|source)(?:\s(?:also|further))?"
-    r"\s(?:states?|says|mentions|notes|reports|indicates|explains|describes)\sthat\s"
-    r"|according\sto\s(?:the|this)\s(?:passage|source)s?,\s)",
+_META = re.compile(  # never "the source" or "the document", which the passage itself may speak of
+    r"\A(?:the|this)\spassage(?:\s(?:also|further))?\s(?:states?|says|mentions|notes|reports|indicates|explains)\sthat\s"
+    r"|\Aaccording\sto\s(?:the|this)\spassage,\s",
     re.IGNORECASE,
 )
 _COMMA_LEFT = re.compile(r"\s*[,;]+(?=[.!?]?\Z)")
@@ -190,14 +187,28 @@ def _without_markers(text: str) -> tuple[str, list[tuple[int, list[str]]]]:
     """Return the text without markers, and where each stood in what is left, with the numbers in it."""
     kept, places, length, start = [], [], 0, 0
     while match := _next_marker(text, start):
-        before = _LEAD.sub("", text[start : match.start()].rstrip())
+        before, end = _without_lead(text[start : match.start()].rstrip(), text, match.end())
         kept.append(before)
         length += len(before)
         raised = "".join(str(_SUPERSCRIPTS.index(c)) for c in match["raised"] or "")
         places.append((length, _numbers(match["square"] or match["round"] or raised)))
-        start = match.end()
+        start = end
     kept.append(text[start:])
     return "".join(kept), places
+
+
+def _without_lead(before: str, text: str, end: int) -> tuple[str, int]:
+    """Return what stands before a marker without what leads to it, and where the text goes on behind it."""
+    lead = _LEAD.search(before)
+    if lead is None:
+        return before, end
+    mark, behind = lead["mark"], text[end:].lstrip()[:1]
+    if mark == "(" and behind != ")":
+        return before, end
+    if behind == ("," if mark != "(" else ")"):
+        end = text.index(behind, end) + 1
+    is_needed = mark == ";" or (mark == "," and behind.isalnum())
+    return before[: lead.start()].rstrip() + (mark if is_needed else ""), end
 
 
 def _made_whole(spans: tuple[Span, ...], text: str) -> list[Span]:

@@ -41,7 +41,8 @@ def connection(
             heard = time.monotonic()
             for chunk in self._body:
                 now = time.monotonic()
-                if not chunk.lstrip().startswith((b":", b"event: ping")):
+                events = filter(bytes.strip, chunk.replace(b"\r", b"").split(b"\n\n"))
+                if not all(event.lstrip().startswith((b":", b"event: ping")) for event in events):
                     heard = now
                 if now > heard + silence_s:
                     raise httpx.ReadTimeout("no words")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rag.answer import Read, cite_all, left_open, select
+from rag.answer import Read, cite_all, select, unsure
 from rag.asking import Asking, no_evidence, nothing_found
 from rag.bm25 import Query
 from rag.catalog import Entry, Listed
@@ -59,7 +59,8 @@ class Rag:
 
     The index is opened at each question, so that a finished ingest of another process is seen at the next one.
     encoder, evidence, writer: models in the place of those that the settings name. rankings: those that retrieval
-    fuses; fewer than all are for measuring what each is worth.
+    fuses; fewer than all are for measuring what each is worth. ``min_probability``: from which on the likeliest sentence
+    answers, by both settings that decide it.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Rag:
         self._encoder = encoder or SentenceEncoder(self.settings.encoder, threads=self.settings.threads)
         self._evidence = evidence or TrainedEvidence(threads=self.settings.threads)
         self._writer = writer or configured(self.settings)
-        self._min_probability = max(self.settings.min_probability, min_probability_for(self.settings.max_error))
+        self.min_probability = max(self.settings.min_probability, min_probability_for(self.settings.max_error))
         self._rankings = tuple(rankings)
         shaping = {**self.settings.shaping(), "encoder": self._encoder.name}
         self.index = Index(self.settings.index_dir, shaping=shaping)
@@ -244,7 +245,7 @@ class Rag:
 
             yield Stage("answer", "choosing quotes")
             with asking.timed("answer"):
-                quotes, unanswered = self._quote(evidence, found, reading)
+                quotes, open_ones = self._quote(evidence, found, reading)
                 material = Material.of(evidence, reading.catalog) if writer else None
 
         if writer and material:
@@ -256,10 +257,10 @@ class Rag:
                 return
             asking.not_written(draft)
         if not quotes:
-            yield asking.abstain("evidence", no_evidence(evidence, self._min_probability), hits)
+            yield asking.abstain("evidence", no_evidence(evidence, self.min_probability), hits)
             return
         yield from quotes
-        asking.leave_open([asked[n] for n in unanswered])
+        asking.leave_open([asked[n] for n in open_ones])
         yield asking.answer(quotes, hits)
 
     def _writer_for(self, mode: Mode | None) -> LanguageModel | None:
@@ -273,14 +274,14 @@ class Rag:
     def _quote(
         self, evidence: Sequence[Sequence[PassageEvidence]], found: Sequence[Retrieved], reading: Reading
     ) -> tuple[tuple[Claim, ...], list[int]]:
-        """Return what answers, and which of the questions found for it does not."""
+        """Return what answers, and the positions of the questions that it may leave open."""
         reads = [
             Read(passages, partial(_covered, reading, each.query))
             for passages, each in zip(evidence, found, strict=True)
         ]
-        groups = select(reads, min_probability=self._min_probability, max_claims=self.settings.max_claims)
-        unanswered = left_open(reads, groups, min_probability=self._min_probability)
-        return cite_all(groups, reading.catalog.document), unanswered
+        groups = select(reads, min_probability=self.min_probability, max_claims=self.settings.max_claims)
+        open_ones = unsure(reads, min_probability=self.min_probability)
+        return cite_all(groups, reading.catalog.document), open_ones
 
     def _objection(self, question: str, *, follows: bool = False) -> str | None:
         return objection(question, max_chars=self.settings.max_question_chars, follows=follows)

@@ -16,14 +16,16 @@ _POLITE = frozenset(
 )
 # A refusal in other words is told by its shape: who does not know, that, and of what; no part of it says more.
 _GIVEN = r"""(?:(?:the|these|those|this|your|any)\s)?(?:(?:of|the|given|provided|available|supplied|above)\s){0,3}
-    (?:passages?|documents?|sources?|contexts?|texts?|excerpts?|articles?|materials?|information)
-    (?:\s(?:above|below|provided|given|available|supplied))?"""
+    (?:(?:passages?|documents?|sources?|contexts?|texts?|excerpts?|articles?|materials?)
+    (?:\s(?:above|below|provided|given|available|supplied))?
+    |(?:given|provided|available|supplied)\sinformation|information\s(?:above|below|provided|given|available|supplied))"""
 _NOT = r"(?:(?:do|does|did)\snot|(?:don|doesn|didn)'t)\s(?:\w+ly\s)?"
 _HOLD = r"""(?:contain|include|provide|give|have|offer|hold|mention|state|specify|discuss|address|cover|answer|say|tell
     |reveal|indicate|explain|describe|refer)"""
 _SAID = r"""(?:stated|mentioned|given|specified|provided|available|found|included|contained|discussed|addressed|answered
     |said|known|clear|made)"""
-_ANSWER = r"(?:\w+\s)?(?:information|mention|answers?|details?|evidence|data)\b"
+_ANSWER = r"(?:\w+\s)?(?:information|mention|answers?|details?)\b"
+_PROOF = r"(?:evidence|data)\b"  # of which the world may have none: a refusal only if passages are meant
 # Words up to the next mark or clause. "Do not say that …" is a statement, "answer that question" is none.
 _OF_WHAT = r"""(?!\sthat\b(?!\squestion))
     (?:\s(?!(?:but|however|although|though|while|whereas|yet|only|which|because)\b)[^\s,;:.!?()–—]+)*"""
@@ -36,6 +38,8 @@ _CLAUSE = rf"""(?:
     |i\s{_NOT}(?:know|have|find|see){_OF_WHAT}
     |there\s(?:is|are|was)\s(?:no|not\s(?:enough|any|sufficient))\s{_ANSWER}{_OF_WHAT}
     |no\s{_ANSWER}{_OF_WHAT}\s(?:is|are|was)\s{_SAID}{_OF_WHAT}
+    |there\s(?:is|are|was)\sno\s{_PROOF}{_OF_WHAT}\sin\s{_GIVEN}
+    |no\s{_PROOF}{_OF_WHAT}\s(?:is|was)\s{_SAID}\s(?:in|by)\s{_GIVEN}
     |(?:it|this|that|the\s(?:answer|information))\s(?:is|was)(?:\snot|n't)\s(?:{_SAID}\s)?(?:in|by|from)\s{_GIVEN}
     |(?:it|this|the)(?:\squestion)?\scan(?:not|'t|\snot)\sbe\s(?:answered|determined|found|told)\b{_OF_WHAT}
 )"""

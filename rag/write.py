@@ -122,11 +122,23 @@ def write(
 def rewrite(question: str, history: History, *, model: LanguageModel) -> str:
     """Return a follow-up as a question that stands alone; empty if the model fails or writes something else."""
     try:
-        with closing(model.stream(condense_prompt(question, history), max_tokens=MAX_QUESTION_TOKENS)) as words:
-            line = next(iter(shown("".join(words)).strip().splitlines()), "").strip(" \"“”'")
+        prompt = condense_prompt(question, history)
+        said = _all_words(model, prompt, max_tokens=MAX_QUESTION_TOKENS)
+        line = next(iter(shown(said).strip().splitlines()), "").strip(" \"“”'")
     except ModelFailed:
         return ""
     return line if 0 < len(line) <= _MAX_REWRITTEN_CHARS and line.endswith("?") else ""
+
+
+def _all_words(model: LanguageModel, prompt: str, *, max_tokens: int) -> str:
+    """Return what a model writes, up to ``MAX_ANSWER_CHARS``; raises ModelFailed."""
+    text = ""
+    with closing(model.stream(prompt, max_tokens=max_tokens)) as words:
+        for piece in words:
+            text += piece
+            if len(text) > MAX_ANSWER_CHARS:
+                break
+    return text
 
 
 @dataclass(slots=True)
@@ -167,8 +179,7 @@ class _Gate:
             return
         prompt = repair_prompt(self.question, self.sources, removed=[self._with_its_passage(found) for found in faulty])
         try:
-            with closing(model.stream(prompt, max_tokens=ANSWER_TOKENS)) as words:
-                again = self._check(written_sentences("".join(words)))
+            again = self._check(written_sentences(_all_words(model, prompt, max_tokens=ANSWER_TOKENS)))
         except ModelFailed:
             return  # what is faulty stays out, with the fault that is known
         if len(again) == len(faulty):
@@ -183,10 +194,14 @@ class _Gate:
         yield from self._settle(self._checked)
 
     def _with_its_passage(self, found: Removed) -> Removed:
-        """Add to a fault which passage says the sentence, if one does: small models often write the wrong number."""
+        """Add to a fault which passage says the sentence, if one does: small models often write the wrong number.
+
+        Only one that has nearly all of its words is named; the evidence model is not asked.
+        """
         for number in range(1, len(self.sources) + 1):
-            (checked,) = self._check([Written(found.text, (str(number),))]) or [found]
-            if isinstance(checked, Supported):
+            elsewhere = Written(found.text, (str(number),))
+            said = check(elsewhere, self.sources, question=self.question, support=None, synonyms=self.material.synonyms)
+            if isinstance(said, Supported):
                 return replace(found, detail=f"{found.detail}; passage {number} says so")
         return found
 

@@ -27,6 +27,7 @@ class Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "LlmServer"
     timeout = 60
+    comment = ""  # put before everything sent
 
     def do_POST(self) -> None:
         self.request_body: Request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -81,7 +82,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def raw(self, text: str) -> None:
-        data = text.encode()
+        data = (self.comment + text).encode()
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
 
@@ -149,10 +150,11 @@ def pieces(text: str) -> list[str]:
 # -- behaviours --------------------------------------------------------------------------------------------------------
 
 
-def says(answer: str | Callable[[Request], str], *, pause_s: float = 0.0) -> Behaviour:
-    """Answer in full, word by word, with a pause before each."""
+def says(answer: str | Callable[[Request], str], *, pause_s: float = 0.0, comment: str = "") -> Behaviour:
+    """Answer in full, word by word, with a pause before each, and a comment in the same piece."""
 
     def behave(exchange: Exchange) -> None:
+        exchange.comment = comment
         text = answer if isinstance(answer, str) else answer(exchange.request_body)
         exchange.begin()
         for word in pieces(text):

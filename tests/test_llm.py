@@ -219,6 +219,11 @@ def test_a_model_that_takes_too_long_is_left(behaviour: Behaviour, said: str, mo
     assert llm_server.left.wait(5), "it is told to stop"
 
 
+def test_words_that_come_with_a_sign_of_life_are_words(model: ChatModel, llm_server: LlmServer):
+    llm_server.behave = says("Tokayev won in June", pause_s=SILENCE_S / 2, comment=": ping\n\n")
+    assert answer(dataclasses.replace(model, timeout_s=SILENCE_S)) == "Tokayev won in June"
+
+
 @pytest.mark.parametrize("body", [b"data: [1]\n\n", b'data: {"choices": null}\n\n', b'data: "hello"\n\n'])
 def test_json_that_is_no_chat_completion_is_told_alike(body: bytes, llm_server: LlmServer):
     llm_server.behave = sends(body)

@@ -55,6 +55,9 @@ IN_OTHER_WORDS = [
     "I cannot answer this question, as the passages do not mention a merger.",
     "The passages do not mention a merger. I cannot answer this.",
     "**The passages do not mention a merger.**",
+    "There is no evidence of a merger in the passages.",
+    "No evidence of a merger is given in the documents.",
+    "The information provided does not include the price.",
     "I'm sorry. The passages do not mention a merger. Please let me know if you have any other questions.",
 ]
 CLAIMS = [
@@ -79,6 +82,10 @@ CLAIMS = [
     "I do not know Solberg, said Okafor.",
     "I cannot answer this: Solberg became CEO.",
     "The passages mention no price because the yard was never sold.",
+    "There is no evidence of fraud at the yard.",
+    "No evidence of a leak was found in the reactor by inspectors.",
+    "No data on customers was made public.",
+    "The information did not include passwords or card numbers.",
 ]
 
 
