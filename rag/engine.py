@@ -59,8 +59,8 @@ class Rag:
 
     The index is opened at each question, so that a finished ingest of another process is seen at the next one.
     encoder, evidence, writer: models in the place of those that the settings name. rankings: those that retrieval
-    fuses; fewer than all are for measuring what each is worth. ``min_probability``: from which on the likeliest sentence
-    answers, by both settings that decide it.
+    fuses; fewer than all are for measuring what each is worth. ``min_probability``: from which on the likeliest
+    sentence answers, by both settings that decide it.
     """
 
     def __init__(
