@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 from browsing import (
     APP,
@@ -29,8 +28,8 @@ from rag import Rag, Settings
 from rag.encode import SentenceEncoder, Vectors
 from rag.errors import IndexMissing, PortInUse
 from rag.records import ask_record, search_record
-from rag.web.conversation import Floor
-from rag.web.page import converse, documents, opening, stop_asking
+from rag.web.conversation import Conversation
+from rag.web.page import converse, documents, opening
 from rag.web.server import serve
 
 TWO_IN_ONE = f"{ELECTION[:-1]}, and which countries did he name in his inaugural speech?"
@@ -246,56 +245,19 @@ def test_a_hostile_document_runs_nothing(hostile_url: str, open_page: OpenPage) 
 # -- without a browser -------------------------------------------------------------------------------------------------
 
 
-def test_events_become_stages_then_claims_then_the_result(seeds: Rag) -> None:
-    shown = list(converse(seeds, ELECTION, "", (), Floor()))
-    *made, (_, _, talk, pending, _, turns) = shown
-    assert [len(growing[-1].stages) for *_, growing in made][:4] == [0, 1, 2, 3]
-    assert made[-1][-1][-1].claims
-    assert "claim" in made[-1][3]
-    assert (pending, "claim" in talk) == ("", True)
-    (turn,) = turns
-    assert ask_record(turn.result)["claims"] == ask_record(seeds.ask(ELECTION))["claims"]
-
-
-def test_an_empty_question_changes_nothing(seeds: Rag) -> None:
-    assert list(converse(seeds, " \n", "", (), Floor())) == [(gr.skip(),) * 6]
-
-
-def test_a_question_is_taken_as_soon_as_the_answer_before_it_is_there_and_not_earlier(seeds: Rag) -> None:
-    floor = Floor()
-    for *_, turns in converse(seeds, ELECTION, "", (), floor):
-        while_answered = [*converse(seeds, OFF_TOPIC, "", turns, floor)]
-        if not turns[-1].is_pending:
-            break  # Gradio has not heard yet that this was all
-        assert while_answered == [(gr.skip(),) * 6]
-    assert [turn.question for turn in while_answered[-1][-1]] == [ELECTION, OFF_TOPIC]
-
-
-def test_a_stopped_question_is_not_answered_any_more(seeds: Rag) -> None:
-    floor = Floor()
-    shown = converse(seeds, ELECTION, "", (), floor)
-    *_, turns = next(shown)
-    *_, turns = stop_asking(turns, floor)
-    following = converse(seeds, OFF_TOPIC, "", turns, floor)
-    assert next(following)[0] == ""
-    assert list(shown) == []
-    *_, turns = [*following][-1]
-    assert [bool(turn.problem) for turn in turns] == [True, False]
-
-
 def test_without_an_index_the_page_says_what_to_run(open_rag: Callable[..., Rag]) -> None:
     rag = open_rag()
     assert "run rag ingest" in opening(rag)
-    *_, (_, _, talk, _, _, turns) = converse(rag, ELECTION, "", (), Floor())
-    assert "run rag ingest" in talk
-    with pytest.raises(IndexMissing, match=turns[0].problem.split("/")[-1]):
+    *_, answered, _ = converse(rag, ELECTION, "", conversation := Conversation())
+    assert "run rag ingest" in answered.conversation
+    with pytest.raises(IndexMissing, match=conversation.turns[0].problem.split("/")[-1]):
         rag.ask(ELECTION)
 
 
 def test_an_index_of_other_settings_is_a_line_everywhere(open_rag: Callable[..., Rag], tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("The sky is blue today. The grass is green.\n", encoding="utf-8")
     open_rag().ingest([tmp_path / "a.txt"])
-    conversation, _, shelf = documents(open_rag(max_passage_tokens=64), ())
+    conversation, _, shelf = documents(open_rag(max_passage_tokens=64), Conversation())
     assert "RAG_MAX_PASSAGE_TOKENS=200" in conversation
     assert "RAG_MAX_PASSAGE_TOKENS=200" in shelf
 
@@ -310,9 +272,9 @@ def test_an_unforeseen_error_is_one_line_without_its_content(
     (tmp_path / "a.txt").write_text("The sky is blue today. The grass is green.\n", encoding="utf-8")
     assert not open_rag().ingest([tmp_path / "a.txt"]).failed
     rag = open_rag(encoder=Failing())
-    *_, (_, _, talk, _, _, turns) = converse(rag, "Which colour has the sky?", "", (), Floor())
-    assert turns[0].problem in talk
-    assert "secret" not in talk + caplog.text
+    *_, answered, _ = converse(rag, "Which colour has the sky?", "", conversation := Conversation())
+    assert conversation.turns[0].problem in answered.conversation
+    assert "secret" not in answered.conversation + caplog.text
     assert "RuntimeError" in caplog.text
 
 

@@ -1,6 +1,7 @@
 """A conversation in the browser: asking, stopping, changing one's mind, keeping, exporting, coming back."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -172,6 +173,31 @@ def test_a_question_can_be_stopped_and_asked_again(seeds_index: Path, tmp_path: 
         expect(page.locator(".found")).to_be_visible()
         expect(page.locator("#pending .turn")).to_have_count(0)
         expect(question_box(page)).to_have_value("And another?")
+
+
+def test_what_is_done_with_a_turn_while_the_next_one_is_answered_stays(
+    seeds_index: Path, tmp_path: Path, open_page: OpenPage
+) -> None:
+    shutil.copytree(seeds_index, tmp_path / "index")  # verdicts are kept in it
+    (tmp_path / "1").touch()
+    with served(tmp_path / "index", program=("-c", HELD)) as address:
+        page = open_page(address)
+        first = ask(page, ELECTION)
+        question_box(page).fill(SEVERAL)
+        page.keyboard.press("Enter")
+        expect(page.locator("#pending .stage")).to_contain_text("reading")
+        first.get_by_role("button", name="Right").click()
+        expect(page.locator("#toast")).to_contain_text("Thank you")
+        first.locator("[data-wire=search]").click()
+        expect(page.locator("#turn-1-evidence .found")).to_be_attached()
+        expect(page.locator("#pending .turn")).to_have_count(1)
+        (tmp_path / "2").touch()
+        replied(page, 2)
+        (tmp_path / "3").touch()
+        ask(page, OFF_TOPIC)
+        expect(page.locator("#conversation .turn .question")).to_have_text([ELECTION, SEVERAL, OFF_TOPIC])
+        expect(first.get_by_role("button", name="Right")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#turn-1-evidence .found")).to_be_attached()
 
 
 def test_with_a_language_model_answers_can_be_written_and_show_what_was_taken_out(

@@ -1,19 +1,21 @@
-"""A question on its way through the page: what the reader chose, the turn as it grows, what ends it.
+"""The conversation of an open page, and a question on its way into it: what the reader chose, the turn as it grows.
 
 Everything comes from ``Rag.stream``; nothing is added to it. Knows nothing about Gradio or HTML; ``rag.web.page`` calls
 it.
 """
 
 import datetime as dt
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from rag.engine import Rag, Stage
 from rag.errors import RagError, UsageError
 from rag.retrieve import Filters
-from rag.types import Abstention, Claim, Mode
+from rag.types import Abstention, Claim, Hit, Mode
 from rag.web.api import UNEXPECTED, report
 from rag.web.turn import Turn, Turns, history_of
 
@@ -56,41 +58,84 @@ class Asked:
     before: Turns
 
 
-class Floor:
-    """Which question of an open page is being answered; one at a time, until it is answered or stopped.
+class Conversation:
+    """The turns of an open page that are done, and the question that is being answered after them: one at a time.
 
-    It is given back before the reader sees that it is free, so that nobody is refused who asks then.
+    All that happens in a page shares it, and some of it at once. So nothing is put back as it was read before: what
+    comes in changes the turns of that moment. turns: oldest first; a new tuple with each change.
     """
 
-    def __init__(self) -> None:
-        self._held: dict[str, Asked] = {}  # not a lock, as every page gets a copy of the first one
+    def __init__(self, turns: Turns = ()) -> None:
+        self.turns = turns
+        self._asked: Asked | None = None
+        self._lock = threading.Lock()
 
-    def take(self, asking: Asked) -> bool:
-        """Whether the question may be answered now, and from now on is."""
-        return self._held.setdefault("by", asking) is asking
+    def __deepcopy__(self, _: object) -> "Conversation":
+        return Conversation(self.turns)  # each page gets a copy of the first one, and a lock of its own
 
-    def is_held_by(self, asking: Asked) -> bool:
-        """Whether the question is still to be answered."""
-        return self._held.get("by") is asking
+    @property
+    def is_answering(self) -> bool:
+        """Whether a question is in work."""
+        return self._asked is not None
 
-    def leave(self, asking: Asked) -> None:
-        """Let the next question be asked, if this one was in work."""
-        if self.is_held_by(asking):
-            self.clear()
+    def begin(self, question: str, choice: str) -> Asked | None:
+        """Return what is to be answered from now on; None while another question is.
 
-    def clear(self) -> None:
-        """Let the next question be asked; the one in work is not answered any more."""
-        self._held.clear()
+        Raises UsageError for a choice that makes no sense.
+        """
+        chosen = _chosen(choice)
+        with self._lock:
+            if self._asked:
+                return None
+            kept = self.turns[: chosen.replaces - 1] if chosen.replaces else self.turns
+            self._asked = Asked(question.strip(), chosen, chosen.scope, kept)
+            self.turns = kept
+            return self._asked
+
+    def grow(self, asking: Asked, turn: Turn) -> bool:
+        """Whether the question is still to be answered; a turn that is done joins the others.
+
+        The next question may be asked before the reader sees this one's answer, so nobody is refused who asks then.
+        """
+        with self._lock:
+            if self._asked is not asking:
+                return False
+            if not turn.is_pending:
+                self._end(turn)
+            return True
+
+    def stop(self, asking: Asked | None = None) -> None:
+        """End the question in work, or this one if it is that, without an answer."""
+        with self._lock:
+            if self._asked and (asking is None or asking is self._asked):
+                self._end(Turn(self._asked.question, scope=self._asked.scope, problem=STOPPED))
+
+    def restart(self, turns: Turns = ()) -> None:
+        """Go on from these turns; the question in work is not answered any more."""
+        with self._lock:
+            self.turns, self._asked = turns, None
+
+    def amend(self, turn: Turn, **changes: Any) -> None:
+        """Change a turn that has a result, if it is still there; what else of it was changed meanwhile stays."""
+        with self._lock:
+            self.turns = tuple(replace(now, **changes) if now.result is turn.result else now for now in self.turns)
+
+    def at(self, number: int) -> tuple[Turns, Turn]:
+        """Return the turns before the one of this number, and that one; raises UsageError if it has no result."""
+        turns = self.turns
+        if not 0 < number <= len(turns) or turns[number - 1].result is None:
+            raise UsageError("this answer is not in the conversation any more; ask the question again")
+        return turns[: number - 1], turns[number - 1]
+
+    def _end(self, turn: Turn) -> None:
+        self.turns, self._asked = (*self.turns, turn), None
 
 
-def asked(question: str, choice: str, turns: Turns) -> Asked:
-    """Return what is to be asked; raises UsageError for a choice that makes no sense."""
+def _chosen(choice: str) -> Choice:
     try:
-        chosen = Choice.model_validate_json(choice or "{}")
+        return Choice.model_validate_json(choice or "{}")
     except ValidationError as error:
         raise UsageError("the choice of documents makes no sense; choose again: days are written YYYY-MM-DD") from error
-    kept = turns[: chosen.replaces - 1] if chosen.replaces else turns
-    return Asked(question.strip(), chosen, chosen.scope, tuple(turn for turn in kept if not turn.is_pending))
 
 
 def replies(rag: Rag, asking: Asked) -> Iterator[Turn]:
@@ -121,15 +166,8 @@ def replies(rag: Rag, asking: Asked) -> Iterator[Turn]:
         yield replace(turn, problem=UNEXPECTED)
 
 
-def stopped(turns: Turns) -> Turns:
-    """Return the turns after the reader stopped the one in the making; the same if none was."""
-    return tuple(replace(turn, problem=STOPPED) if turn.is_pending else turn for turn in turns)
-
-
-def searched(rag: Rag, turns: Turns, number: int) -> Turns:
-    """Return the turns, with the passages that a search for the question of a refused one finds."""
-    turn = turns[number - 1]
+def searched(rag: Rag, turn: Turn) -> tuple[Hit, ...]:
+    """Return the passages that a search for the question of a refused turn finds."""
     if not isinstance(turn.result, Abstention):
         raise UsageError("only a refused question is searched for")
-    found = rag.search(turn.result.standalone_question or turn.question)
-    return (*turns[: number - 1], replace(turn, found=tuple(found)), *turns[number:])
+    return tuple(rag.search(turn.result.standalone_question or turn.question))

@@ -9,10 +9,9 @@ other attributes as JSON into the hidden text box of that handler, whose change 
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -22,7 +21,7 @@ from rag.records import ask_record
 from rag.web import library
 from rag.web.api import ENGINE, UNEXPECTED, add_endpoints, report
 from rag.web.choice_view import choice_html, health_html
-from rag.web.conversation import Asked, Floor, asked, replies, searched, stopped
+from rag.web.conversation import Asked, Conversation, replies, searched
 from rag.web.conversation_view import conversation_html, opening_html, pending_html, unavailable_html
 from rag.web.document_view import Pointer, document_html, gone_html, pointed_at
 from rag.web.evidence_view import evidence_html
@@ -31,7 +30,7 @@ from rag.web.feedback import Judgement, store
 from rag.web.library_view import library_html, uploads_html
 from rag.web.markup import anew, problem, said
 from rag.web.restore import restored
-from rag.web.turn import Turns, history_of
+from rag.web.turn import history_of
 
 _LIBRARY = "library"  # the queue's name for all that writes the index: one at a time, beside the questions
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -50,27 +49,41 @@ _TALK_TOOLS = """
 """
 Message = dict[str, Any]
 Shown = tuple[Any, ...]  # a value for each output; gr.skip() leaves it as it is
-_NOTHING: Shown = (gr.skip(),) * 6  # of what ``converse`` yields
+
+
+class Talk(NamedTuple):
+    """A value for each output of the Ask tab, in their order; what is not given stays as it is.
+
+    state: the conversation itself, which all handlers share. Gradio drops a state whose tab was closed, an hour after
+    it was last an output; one that never was an output is kept.
+    """
+
+    line: Any = gr.skip()
+    box: Any = gr.skip()
+    conversation: Any = gr.skip()
+    pending: Any = gr.skip()
+    evidence: Any = gr.skip()
+    state: Any = gr.skip()
 
 
 def build(rag: Rag) -> gr.Blocks:
     """Return the page over this engine, not yet served."""
     page = gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True)
     with page:
-        turns, line = gr.State(()), _html(elem_id="said")
+        state, line = gr.State(Conversation()), _html(elem_id="said")
         _html(_MASTHEAD)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Ask", elem_id="ask"):
-                conversation, choice = _ask_tab(rag, page, turns, line)
+                conversation, choice = _ask_tab(rag, page, state, line)
             with gr.Tab("Library", elem_id="library", render_children=True):
-                shelf = _library_tab(rag, turns, line, conversation, choice)
-        _wire("open", partial(open_document, rag), [line, _html(elem_id="document")], inputs=[turns], queue=False)
-        page.load(partial(documents, rag), turns, [conversation, choice, shelf], queue=False, **_QUIET)
+                shelf = _library_tab(rag, state, line, conversation, choice)
+        _wire("open", partial(open_document, rag), [line, _html(elem_id="document")], inputs=[state], queue=False)
+        page.load(partial(documents, rag), state, [conversation, choice, shelf], queue=False, **_QUIET)
         add_endpoints(rag)
     return page
 
 
-def _ask_tab(rag: Rag, page: gr.Blocks, turns: gr.State, line: gr.HTML) -> tuple[gr.HTML, gr.HTML]:
+def _ask_tab(rag: Rag, page: gr.Blocks, state: gr.State, line: gr.HTML) -> tuple[gr.HTML, gr.HTML]:
     with gr.Row(elem_id="columns"):
         with gr.Column(elem_id="talk"):
             conversation, pending = _html(elem_id="conversation"), _html(elem_id="pending")
@@ -97,28 +110,27 @@ def _ask_tab(rag: Rag, page: gr.Blocks, turns: gr.State, line: gr.HTML) -> tuple
             evidence = _html(evidence_html(()), elem_id="evidence")
 
     chosen = gr.Textbox(elem_id="chosen", label="chosen", visible="hidden")
-    floor = gr.State(Floor())
-    talk = [conversation, pending, evidence, turns]
+    talk = [line, question, conversation, pending, evidence, state]
     gr.on(
         [question.submit, send.click],
         partial(converse, rag),
-        inputs=[question, chosen, turns, floor],
-        outputs=[question, line, *talk],
-        trigger_mode="multiple",  # the floor says who may ask: for Gradio a question lasts longer than for its reader
+        inputs=[question, chosen, state],
+        outputs=talk,
+        trigger_mode="multiple",  # ``begin`` says who may ask: for Gradio a question lasts longer than for its reader
         concurrency_id=ENGINE,
         **_QUIET,
     )
-    stop.click(stop_asking, [turns, floor], talk, queue=False, **_QUIET)
-    _wire("new", partial(begin_anew, rag), [line, *talk], inputs=[floor], queue=False)
-    _wire("restore", partial(restore, rag), [line, *talk], inputs=[floor], queue=False)
-    _wire("search", partial(search_for, rag), [line, evidence, turns], inputs=[turns], concurrency_id=ENGINE)
-    _wire("feedback", partial(take_feedback, rag), [line, turns], inputs=[turns], queue=False)
+    stop.click(stop_asking, state, talk, queue=False, **_QUIET)
+    _wire("new", partial(begin_anew, rag), talk, inputs=[state], queue=False)
+    _wire("restore", partial(restore, rag), talk, inputs=[state], queue=False)
+    _wire("search", partial(search_for, rag), talk, inputs=[state], concurrency_id=ENGINE)
+    _wire("feedback", partial(take_feedback, rag), talk, inputs=[state], queue=False)
     if rag.settings.writes:
         page.load(lambda: health_html(rag.check_model()), None, health, **_QUIET)
     return conversation, choice
 
 
-def _library_tab(rag: Rag, turns: gr.State, line: gr.HTML, conversation: gr.HTML, choice: gr.HTML) -> gr.HTML:
+def _library_tab(rag: Rag, state: gr.State, line: gr.HTML, conversation: gr.HTML, choice: gr.HTML) -> gr.HTML:
     with gr.Row(elem_id="library-tools"):
         upload = gr.UploadButton("Add documents", file_count="multiple", variant="primary", elem_id="upload", size="md")
         again = gr.Button("Read the files again", variant="secondary", elem_id="reread")
@@ -130,7 +142,7 @@ def _library_tab(rag: Rag, turns: gr.State, line: gr.HTML, conversation: gr.HTML
         again.click(partial(read_again, rag), None, uploads, **writing),
         _wire("delete", partial(delete, rag), [line], **writing),
     ):
-        event.then(partial(documents, rag), turns, listed, queue=False, **_QUIET)
+        event.then(partial(documents, rag), state, listed, queue=False, **_QUIET)
     return shelf
 
 
@@ -164,74 +176,62 @@ def _wire(
 # -- asking ------------------------------------------------------------------------------------------------------------
 
 
-def converse(rag: Rag, question: str, choice: str, turns: Turns, floor: Floor) -> Iterator[Shown]:
-    """Ask, and yield (question box, line, conversation, pending, evidence, turns) at every event.
-
-    While another question is answered this one stays in its box.
-    """
-    if not question.strip():
-        yield _NOTHING
-        return
+def converse(rag: Rag, question: str, choice: str, conversation: Conversation) -> Iterator[Talk]:
+    """Ask, and yield what there is at every event; while another question is answered this one stays in its box."""
     try:
-        asking = asked(question, choice, turns)
+        asking = conversation.begin(question, choice) if question.strip() else None
     except RagError as error:
-        yield gr.skip(), said(str(error)), *(gr.skip(),) * 4  # the question stays in its box
+        yield Talk(line=said(str(error)))  # the question stays in its box
         return
-    if not floor.take(asking):
-        yield _NOTHING
-        return
-    try:
-        yield from _answered(rag, asking, floor)
-    finally:  # also where the reader left
-        floor.leave(asking)
-    yield _NOTHING  # Gradio sends the last once more at the end, and by then the next question may have begun
+    if asking:
+        try:
+            yield from _answered(rag, asking, conversation)
+        finally:  # where the reader left
+            conversation.stop(asking)
+    yield Talk()  # Gradio sends the last once more at the end, and by then the next question may have begun
 
 
-def _answered(rag: Rag, asking: Asked, floor: Floor) -> Iterator[Shown]:
-    before, number = asking.before, len(asking.before) + 1
-    talk = conversation_html(before)
-    box = ""  # emptied at once, and then left to the user, who may be typing the next question
+def _answered(rag: Rag, asking: Asked, conversation: Conversation) -> Iterator[Talk]:
+    number = len(asking.before) + 1
+    begun = Talk(box="", conversation=conversation_html(asking.before))
     for turn in replies(rag, asking):
-        if not floor.is_held_by(asking):
+        if not conversation.grow(asking, turn):
+            yield Talk(pending=_no_pending(conversation))  # what was on its way may have arrived after the stop
             return
-        now = (*before, turn)
-        if turn.is_pending:
-            yield box, gr.skip(), talk, pending_html(turn, number), gr.skip(), now
-        else:
-            floor.leave(asking)
-            yield gr.skip(), gr.skip(), conversation_html(now), "", evidence_html(now), now
-        box = talk = gr.skip()
+        yield begun._replace(pending=pending_html(turn, number)) if turn.is_pending else _all_of(conversation)
+        begun = Talk()  # the box is emptied at once, and then left to the user, who may be typing the next question
 
 
-def stop_asking(turns: Turns, floor: Floor) -> Shown:
+def stop_asking(conversation: Conversation) -> Talk:
     """Return what stands there after a stop: the question, and that it was stopped."""
-    floor.clear()
-    return _talk(stopped(turns))
+    conversation.stop()
+    return _all_of(conversation)
 
 
-def begin_anew(rag: Rag, _: Message, floor: Floor) -> Shown:
+def begin_anew(rag: Rag, _: Message, conversation: Conversation) -> Talk:
     """Return the page's beginning."""
-    floor.clear()
-    return gr.skip(), opening(rag), "", evidence_html(()), ()
+    conversation.restart()
+    return _all_of(conversation)._replace(conversation=opening(rag))
 
 
-def restore(rag: Rag, message: Message, floor: Floor) -> Shown:
+def restore(rag: Rag, message: Message, conversation: Conversation) -> Talk:
     """Return a conversation that the browser kept."""
-    floor.clear()
-    return gr.skip(), *_talk(restored(rag, message))
+    conversation.restart(restored(rag, message))
+    return _all_of(conversation)
 
 
-def search_for(rag: Rag, message: Message, turns: Turns) -> Shown:
+def search_for(rag: Rag, message: Message, conversation: Conversation) -> Talk:
     """Return the evidence with what a search for a refused question finds."""
-    now = searched(rag, turns, int(message["turn"]))
-    return gr.skip(), evidence_html(now), now
+    _, turn = conversation.at(int(message["turn"]))
+    conversation.amend(turn, found=searched(rag, turn))
+    return Talk(evidence=evidence_html(conversation.turns))
 
 
-def take_feedback(rag: Rag, message: Message, turns: Turns) -> Shown:
+def take_feedback(rag: Rag, message: Message, conversation: Conversation) -> Talk:
     """Store what a reader thinks of a turn."""
     said_of = Judgement.model_validate(message)
-    before, turn, after = turns[: said_of.turn - 1], turns[said_of.turn - 1], turns[said_of.turn :]
-    assert turn.result  # only such turns have the buttons
+    before, turn = conversation.at(said_of.turn)
+    assert turn.result  # what ``at`` returns has one
     store(
         rag.settings.index_dir,
         verdict=said_of.verdict,
@@ -239,14 +239,14 @@ def take_feedback(rag: Rag, message: Message, turns: Turns) -> Shown:
         history=history_of(before),
         record=ask_record(turn.result),
     )
-    now = (*before, replace(turn, verdict=said_of.verdict), *after)
-    return said("Thank you. Your verdict is kept beside the index."), now
+    conversation.amend(turn, verdict=said_of.verdict)
+    return Talk(line=said("Thank you. Your verdict is kept beside the index."))
 
 
-def open_document(rag: Rag, message: Message, turns: Turns) -> Shown:
+def open_document(rag: Rag, message: Message, conversation: Conversation) -> Shown:
     """Return a document, with the places that the reader asked for."""
     try:
-        doc_id, places = pointed_at(Pointer.model_validate(message), turns)
+        doc_id, places = pointed_at(Pointer.model_validate(message), conversation.turns)
         return gr.skip(), anew(document_html(rag.entry(doc_id), places))
     except LookupError:
         return gr.skip(), anew(gone_html(_GONE))
@@ -261,14 +261,24 @@ def opening(rag: Rag) -> str:
     return opening_html(listed, example_questions(document.root for document in listed))
 
 
-def _talk(turns: Turns) -> Shown:
-    return conversation_html(turns), "", evidence_html(turns), turns
+def _all_of(conversation: Conversation) -> Talk:
+    turns = conversation.turns
+    return Talk(
+        conversation=conversation_html(turns),
+        pending=_no_pending(conversation),
+        evidence=evidence_html(turns),
+        state=conversation,
+    )
+
+
+def _no_pending(conversation: Conversation) -> Any:
+    return gr.skip() if conversation.is_answering else ""  # the next question shows itself
 
 
 # -- the library -------------------------------------------------------------------------------------------------------
 
 
-def documents(rag: Rag, turns: Turns) -> Shown:
+def documents(rag: Rag, conversation: Conversation) -> Shown:
     """Return (conversation, choice, shelf) as the documents of now make them; a conversation under way stays."""
     try:
         listed = library.listing(rag)
@@ -276,7 +286,8 @@ def documents(rag: Rag, turns: Turns) -> Shown:
         shelf = library_html(listed, uploaded=own, unread=library.unread(rag))
     except RagError as error:
         listed, shelf = [], problem(str(error))
-    return gr.skip() if turns else opening(rag), choice_html(listed, writes=rag.settings.writes), shelf
+    begun = conversation.turns or conversation.is_answering
+    return gr.skip() if begun else opening(rag), choice_html(listed, writes=rag.settings.writes), shelf
 
 
 def take_in(rag: Rag, files: list[str]) -> Iterator[str]:
