@@ -13,7 +13,6 @@ from rag.words import STOPWORDS
 _CUES = frozenset("not never no none neither nor without cannot hardly scarcely unless".split())
 _OF_SUBJECTS = frozenset("none neither nor".split())  # "none of the contacts was noted" does not deny the contacts
 _CUE_PHRASES = re.compile(r"\b(?:rather\sthan|instead\sof|as\sopposed\sto)\b", re.IGNORECASE)
-_NON = re.compile(r"\bnon-(?=\w)", re.IGNORECASE)  # a hyphen would hide it
 _SHORT = re.compile(r"n['’]t\b", re.IGNORECASE)  # "doesn't"
 _RAISING = frozenset("expect believ think want seem intend plan suppos".split())  # "expects no X": "does not expect X"
 _JUDGING = frozenset("consid regard".split())  # "does not consider it realistic"
@@ -22,7 +21,16 @@ _PASSED_OVER = frozenset("longer even yet quite really been being be have has ha
 _MARKS = frozenset(',;:.!?()–—"“”')
 _CLAUSE_END = _MARKS | frozenset("but while although because that which who and or than".split())
 _PHRASE_END = _CLAUSE_END | PREPOSITIONS
-_PREFIX = re.compile(r"(?:un(?=\w{4})|(?:non-?|in|im|ir|il|dis)(?=\w{5}))")
+# What makes a word its denial: "un-" and "non-" nearly any; "in-" an adjective, not "informed"; "dis-" few.
+_PREFIX = re.compile(
+    r"(?:non|un)-(?=\w)|un(?=\w{4})|non(?=\w{5})"
+    r"|(?!independen|indifferen|invaluabl|inhabit|inflamm|immigra|implant|incorporat|instat)i[nmrl]"
+    r"(?=(?:\w{2,}(?:[ai]ble|al|ive|ate|ent|ant|ect|ete|ous|ar|[ao]ry|ity|acy|ly)|proper|pure|secure|precise|mature)$"
+    r")(?=\w{5})"
+    r"|dis(?=agree|allow|appear|approv|advantag|believ|comfort|connect|content|continu|engag|honest|like|loyal|obe[dy]"
+    r"|pleas|prov|qualif|respect|satisf|similar|trust|unit)"
+)
+_HYPHENS = str.maketrans("‐‑", "--")
 _DOUBTS = frozenset("doubt doubts doubted doubtful unlikely disbelieves".split())
 # Words that deny by their meaning: beside one of them, a missing "not" proves nothing.
 _DENYING = frozenset("lack refus deni fail reject exclud avoid prevent ceas unlik".split())
@@ -146,7 +154,7 @@ def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _tokens(text: str) -> list[str]:
-    text = _NON.sub("non", _CUE_PHRASES.sub("without", _SHORT.sub(" not", text)))
+    text = _CUE_PHRASES.sub("without", _SHORT.sub(" not", text.translate(_HYPHENS)))
     return [token.casefold() for token in TOKEN.findall(text)]
 
 
@@ -172,6 +180,6 @@ def _scopes(tokens: list[str]) -> tuple[set[int], set[int]]:
 def _carries_meaning(token: str) -> bool:
     if token in {"always", "much", "many", "more"}:
         return True
-    return token.isalpha() and not (
+    return token.removeprefix("non-").removeprefix("un-").isalpha() and not (
         token in STOPWORDS or token in FUNCTION_WORDS or token in _PASSED_OVER or token.endswith("ly")
     )

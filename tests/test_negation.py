@@ -16,6 +16,10 @@ from rag.negation import contradicts, reverses, undone
         ("He never revoked it.", "He was revoking it."),
         ("He was concerned.", "He was unconcerned."),
         ("It is a permanent member.", "It is a non-permanent member."),
+        ("It is a permanent member.", "It is a non\u2011permanent member."),
+        ("EU citizens need a visa.", "Non-EU citizens need a visa."),
+        ("It is an accurate map.", "It is an inaccurate map."),
+        ("The members agree.", "The members disagree."),
         ("He resigned involuntarily.", "He voluntarily resigned."),
         ("It directly affects them.", "It affects them indirectly."),
         ("It is uncommon.", "It is not uncommon."),
@@ -46,6 +50,12 @@ def test_what_one_denies_and_the_other_affirms_is_a_contradiction(text: str, sou
         ("He left, and no one followed.", "He left."),
         ("It was important.", "It was of importance."),
         ("He increasingly agrees.", "He agrees."),
+        ("The board was informed.", "The board was formed."),
+        ("It improved the yard.", "It proved the yard safe."),
+        ("They discovered coal.", "Snow covers coal."),
+        ("It imports steel.", "Ships with steel reach the ports."),
+        ("It disclosed the sale.", "It closed the sale."),
+        ("The yard is independent.", "Prices depend on the yard."),
     ],
 )
 def test_double_hedged_and_agreeing_denials_contradict_nothing(text: str, source: str):
