@@ -30,11 +30,12 @@ FUNCTION_WORDS = (QUESTION_WORDS | AUXILIARIES | PREPOSITIONS) | frozenset(
     "whether because although however also again still just really now never only once despite "
     "according please tell show give explain describe compare list name summarize summarise".split()
 )
+TITLES_IN_SHORT = frozenset("CEO CFO CIO COO CTO MEP MEPs MP MPs PM VP".split())
 TITLES = frozenset(
     "mr mrs ms miss dr prof professor sir president chairman chairwoman chair minister premier chancellor king queen "
     "prince princess senator governor mayor ambassador general colonel judge analyst expert economist journalist "
-    "spokesman spokeswoman ceo cfo director founder leader author secretary deputy".split()
-)
+    "spokesman spokeswoman director founder leader author secretary deputy gen".split()
+) | frozenset(map(str.casefold, TITLES_IN_SHORT))
 CALENDAR = frozenset(
     "january february march april may june july august september october november december jan feb mar apr jun jul aug "
     "sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday".split()
