@@ -10,19 +10,20 @@ from rag.quantities import quantities
 from rag.words import SPOKE, words
 
 _RESERVED = re.compile(
-    r"\b(?:may|might|could|perhaps|(?i:possibl[ey]|probably|likely|reportedly|allegedly|alleged|supposedly|apparently"
+    r"\b(?:may|might|could|perhaps|(?i:possibl[ey]|probably|(?<!\bas\s)(?<!more\s)(?<!most\s)(?<!less\s)(?<!least\s)likely|reportedly|allegedly|alleged|supposedly|apparently"
     r"|speculation|unconfirmed)"
     r"|(?:is|are|was|were|be)\s(?:expected|planned|intended|supposed|said|believed|thought|meant)"
     r"|(?:plans?|hopes?|intends?|aims?|wants?|tries|tried|attempts?|will\stry)\sto"
     r"|(?:[Ss]ome|[Mm]any|[Ss]everal)\s\w+\s(?:believe|think|say|argue|claim|fear|hope)|[Ii]t\sseems)\b"
 )
-# What says nothing flatly; of a wider class, since a sentence may have its reservation in any words.
+# What says nothing flatly; of a wider class, since a sentence may have its reservation in any words. "May" is a month,
+# and a plan, a view or a claim something to speak of; "plans to", "in her view", "claims that" say nothing flatly.
 _LIMITS = re.compile(
-    r"\b(?:may|might|could|would|should|can|if|unless|perhaps|possib\w+|probab\w+|likely|reported\w*|alleg\w+|suppos\w+"
-    r"|apparent\w*|seem\w*|appear\w*|speculat\w+|rumou?r\w*|expect\w*|plan(?:s|ned|ning)?|hop(?:es?|ed|ing)|inten[dt]\w*"
-    r"|meant|aim\w*|want\w*|tr(?:y|ies|ied|ying)|attempt\w*|seek\w*|sought|believ\w+|thinks?|according|view|opinion"
-    r"|eyes|sees\sit|forecast\w*|predict\w*|potential\w*|conviction|claim\w*|says)\b",
-    re.IGNORECASE,
+    r"\b(?:may|might|could|would|should|can|(?i:if|unless|perhaps|possib\w+|probab\w+|likely|reported\w*|alleg\w+"
+    r"|suppos\w+|apparent\w*|seem\w*|appear\w*|speculat\w+|rumou?r\w*|expect\w*|plann(?:ed|ing)"
+    r"|plans?\s(?:to|for|an?|its|their|the)|hop(?:es?|ed|ing)|inten[dt]\w*|meant|aim\w*|want\w*|tr(?:y|ies|ied|ying)"
+    r"|attempt\w*|seek\w*|sought|believ\w+|thinks?|according|in\s[^,.;]{1,60}?\s(?:view|opinion|eyes|conviction)"
+    r"|sees\sit|forecast\w*|predict\w*|potential\w*|claim(?:s\s(?:that|to)|ed|ing)|says))\b"
 )
 _SENTENCE_END = re.compile(r"(?<=[.?!”\"])\s+")
 

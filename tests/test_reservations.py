@@ -47,5 +47,27 @@ def test_what_keeps_the_reservation_or_is_said_without_one_is_left(text: str, wo
     assert unreserved(text, SOURCES[word]) is None
 
 
+def test_a_comparison_is_no_reservation():
+    source = "Smokers are twice as likely to develop the disease."
+    assert unreserved("Smokers develop the disease twice as often.", source) is None
+    assert unreserved("Smokers develop the disease.", "Smokers are likely to develop the disease.") == "likely"
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "word"),
+    [
+        ("In May 2024 the company closed the plant.", "In May 2024 the company may close the plant.", "may"),
+        ("The plan cuts emissions.", "The plan may cut emissions.", "may"),
+        ("The claim was settled.", "The claim could be settled.", "could"),
+        ("The view of the sea is blocked.", "The view of the sea might be blocked.", "might"),
+        ("It plans to close the plant.", "The company may close the plant.", None),
+        ("In the view of the board, the plan cuts emissions.", "The plan may cut emissions.", None),
+        ("She claims that the plan cuts emissions.", "The plan may cut emissions.", None),
+    ],
+)
+def test_a_month_or_a_plan_reserves_nothing(text: str, source: str, word: str | None):
+    assert unreserved(text, source) == word
+
+
 def test_a_month_is_no_reservation():
     assert unreserved("Solberg sold the yard in Gdansk.", "In May Solberg sold the yard in Gdansk.") is None
