@@ -30,7 +30,11 @@ FUNCTION_WORDS = (QUESTION_WORDS | AUXILIARIES | PREPOSITIONS) | frozenset(
     "whether because although however also again still just really now never only once despite "
     "according please tell show give explain describe compare list name summarize summarise".split()
 )
-TITLES_IN_SHORT = frozenset("CEO CFO CIO COO CTO MEP MEPs MP MPs PM VP".split())
+# Titles in short and the words that tell them apart; members of a parliament are called too many things.
+TITLES_IN_SHORT = {
+    "CEO": "chief executive", "CFO": "chief financial", "CIO": "chief information", "COO": "chief operating",
+    "CTO": "chief technology", "PM": "prime", "VP": "vice", "MP": "", "MPs": "", "MEP": "", "MEPs": "",
+}  # fmt: skip
 TITLES = frozenset(
     "mr mrs ms miss dr prof professor sir president chairman chairwoman chair minister premier chancellor king queen "
     "prince princess senator governor mayor ambassador general colonel judge analyst expert economist journalist "

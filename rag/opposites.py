@@ -44,6 +44,7 @@ _PAIRS = tuple(
         ("before", "after", "behind"),
         ("ahead", "behind", "behind"),
         ("more most", "fewer less least", "before"),
+        ("many most", "few", "behind"),
         ("higher highest", "lower lowest", "before"),
         ("larger largest bigger biggest", "smaller smallest", "before"),
         ("buy acquire purchase", "sell", "before"),

@@ -24,6 +24,7 @@ from rag.opposites import opposed
         ("They met before the vote.", "They met after the vote.", "before"),
         ("Wages are higher in Oslo.", "Wages are lower in Oslo.", "higher"),
         ("The yard employs fewer welders.", "The yard employs more welders.", "fewer"),
+        ("Few voters agree.", "Most voters agree.", "few"),
         ("Solberg joined the board.", "Solberg left the board.", "joined"),
     ],
 )
