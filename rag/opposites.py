@@ -22,7 +22,7 @@ class Pair:
 
     one: frozenset[str]
     other: frozenset[str]
-    shared: str  # "before", "behind" or "beside"
+    shared: str  # "before", "behind" (the next one only) or "beside"
 
 
 _PAIRS = tuple(
@@ -101,8 +101,8 @@ def _affirmed(tokens: Sequence[str], family: frozenset[str], pair: Pair) -> Iter
 
 def _around(tokens: Sequence[str], at: int, side: str) -> list[str]:
     """Return the roots of the nearest words of meaning on a side of a place, in its clause."""
-    before = [] if side == "behind" else _nearest(tokens[at - 1 :: -1] if at else [])
-    return before + ([] if side == "before" else _nearest(tokens[at + 1 :]))
+    before, behind = _nearest(tokens[:at][::-1]), _nearest(tokens[at + 1 :])
+    return {"before": before, "behind": behind[:1]}.get(side, before + behind)
 
 
 def _nearest(tokens: Sequence[str]) -> list[str]:

@@ -46,6 +46,7 @@ def test_an_opposite_beside_the_same_word_is_found(text: str, source: str, word:
         ("Germany imports gas from Norway.", "Norway exports gas to Germany."),
         ("Wages in Oslo are higher than in Gdansk.", "Gdansk has lower wages than Oslo."),
         ("It opened the yard.", "It opened a yard and has close ties to Oslo."),
+        ("After the strike of 2019 it sold the yard.", "Before the vote of 2019 it sold the yard."),
         ("At least 300 people came.", "More than 300 people came."),
         ("", "Sales fell."),
     ],
