@@ -20,7 +20,7 @@ _ABSOLUTES = tuple(
     )
 )
 _HEDGES = frozenset("not nearly almost above at after".split())  # "not only", "almost all", "at all"
-_EX = re.compile(r"\b(?:ex|then|one-?time|erstwhile)[-‐‑\s](?=[^\W\d_])(?<!\bthen\s)", re.IGNORECASE)
+_EX = re.compile(r"\b(?:(?:ex|then)[-‐‑]|(?:one-?time|erstwhile)\s)(?=\w)", re.IGNORECASE)
 _FORMER = frozenset(["former"])
 _NOW = frozenset("is are remain remains".split())
 _PHRASE_END = CLAUSE_END | PREPOSITIONS

@@ -20,6 +20,7 @@ _HEDGES = frozenset("only just merely simply necessarily".split())  # "not only"
 _PASSED_OVER = frozenset("longer even yet quite really been being be have has had do does did".split())
 _MARKS = frozenset(',;:.!?()–—"“”')
 CLAUSE_END = _MARKS | frozenset("but while although because that which who and or than".split())
+BEFORE_VERBS = frozenset("to will would can could may might must should did does do not".split())
 # What makes a word its denial: "un-" and "non-" nearly any; "in-" an adjective, not "informed"; "dis-" few.
 _PREFIX = re.compile(
     r"(?:non|un)-(?=\w)|un(?=\w{4})|non(?=\w{5})"

@@ -7,7 +7,7 @@ Knows nothing about meaning beyond a closed table of pairs. Two opposites contra
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rag.negation import CLAUSE_END, carries_meaning, folded_tokens, in_denial
+from rag.negation import BEFORE_VERBS, CLAUSE_END, carries_meaning, folded_tokens, in_denial
 from rag.overlap import IRREGULAR, root
 
 _REACH = 3  # words of meaning on a side, one of which the two must share
@@ -52,11 +52,11 @@ _PAIRS = tuple(
         ("win", "lose", "before"),
     )
 )
-# Of the same root as one of a pair and of another meaning, unless behind "to": "close ties", "a fire", "at least".
+# Of the same root as one of a pair and of another meaning, unless behind "to": "close ties", "a fire", or a noun
+# for what may be lifted, "the ban".
 _AMBIGUOUS = frozenset(
     "open openly close closely closer fire fires lately ban important importance importantly importer exporter".split()
 )
-_BEFORE_VERBS = frozenset("to will would can could may might must should did does do not".split())
 _BE = frozenset("is are was were be been being".split())
 _UNDOING = frozenset(map(root, "fail refuse decline deny resist avoid prevent stop halt cease".split()))
 
@@ -84,7 +84,7 @@ def _places(tokens: Sequence[str], family: frozenset[str]) -> list[int]:
     return [
         at
         for at, token in enumerate(tokens)
-        if root(token) in family and before[at] != "at" and (token not in _AMBIGUOUS or before[at] in _BEFORE_VERBS)
+        if root(token) in family and before[at] != "at" and (token not in _AMBIGUOUS or before[at] in BEFORE_VERBS)
     ]
 
 

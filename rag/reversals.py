@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from text_to_num import alpha2digit
 
 from rag.names import PREPOSITIONS
-from rag.negation import CLAUSE_END, CUES, carries_meaning, folded_tokens
+from rag.negation import BEFORE_VERBS, CLAUSE_END, CUES, carries_meaning, folded_tokens
 from rag.overlap import root
 
 # Words that turn what is said into its opposite, or undo it, where they are added: "failed to", "lost". Those of
@@ -48,7 +48,6 @@ _NOUNS = frozenset(
 )
 _DECLINE = root("decline")
 _MEASURES = frozenset("by from in during over since for half . , ; $ € £".split())
-_BEFORE_VERBS = frozenset("to will would can could may might must should did does do not".split())
 
 
 def reverses(text: str, source: str) -> str | None:
@@ -67,7 +66,7 @@ def reverses(text: str, source: str) -> str | None:
 
 
 def _is_noun(tokens: Sequence[str], at: int) -> bool:
-    return tokens[at] in _NOUNS and not (at and tokens[at - 1] in _BEFORE_VERBS)
+    return tokens[at] in _NOUNS and not (at and tokens[at - 1] in BEFORE_VERBS)
 
 
 def _is_fall(tokens: Sequence[str], at: int) -> bool:

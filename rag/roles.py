@@ -1,8 +1,7 @@
 """Who does what to whom: names before and behind the verbs that two sentences share.
 
 Knows nothing about persons or meaning: a name before a verb acts, one behind it is acted upon, and "by" turns it round,
-behind "was" or without it ("Alpha, bought by Beta").
-Called by ``rag.verify``.
+behind "was" or without it ("Alpha, bought by Beta"). Called by ``rag.verify``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,7 +87,11 @@ def _is_verb(token: str) -> bool:
 def _is_reduced(tokens: Sequence[str], names: set[int], at: int, *, by: int) -> bool:
     """Whether a verb is a passive without "was": "Alpha, bought in 2012 by Beta", but not "Alpha ended it by force"."""
     before, between = tokens[at - 1].casefold() if at else "", tokens[at + 1 : by]
-    if at - 1 in names or before in _SUBJECTS | AUXILIARIES or tokens[at].endswith(("s", "ing")):
+    if (
+        any(i < at and _is_beside(tokens, i, at) for i in names)
+        or before in _SUBJECTS | AUXILIARIES
+        or tokens[at].endswith(("s", "ing"))
+    ):
         return False
     return not between or between[0].casefold() in PREPOSITIONS or between[0].endswith("ly")
 

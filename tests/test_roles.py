@@ -71,6 +71,6 @@ def test_a_passive_needs_no_auxiliary(text: str, name: str | None):
 
 
 def test_who_stands_before_a_verb_acts_by_whatever_means():
-    source = "Halvard closed by decree Baltic. He who acquired by force Gdynia was Solberg."
+    source = "Halvard quickly closed by decree Baltic. He who acquired by force Gdynia was Solberg."
     assert turned("Halvard closed Baltic.", source) is None
     assert turned("Baltic closed Halvard.", source) == "Baltic"
