@@ -11,7 +11,7 @@ from functools import lru_cache
 from text_to_num import alpha2digit
 
 from rag.lexical import is_spelling_of, rephrasings
-from rag.names import FUNCTION_WORDS, TITLES, TOKEN, is_plain, name_runs, opens_sentence
+from rag.names import FUNCTION_WORDS, TITLES, TITLES_IN_SHORT, TOKEN, is_plain, name_runs, opens_sentence
 from rag.words import STOPWORDS, fold, stemmer, words
 
 _ORDINARY = frozenset(
@@ -46,8 +46,12 @@ def mentions(text: str, known: Iterable[str]) -> list[str]:
 
 
 def _stands_for_a_person(tokens: Sequence[str], at: int) -> bool:
-    """Whether a title follows an article and no name follows it: "the King", not "the Kazakh President Tokayev"."""
+    """Whether a title follows an article and no name follows it: "the King", not "the Kazakh President Tokayev".
+
+    One in short is only another spelling: "the CEO" is "the chief executive".
+    """
     is_title = tokens[at].casefold() in TITLES and at > 0 and tokens[at - 1].casefold() == "the"
+    is_title &= tokens[at] not in TITLES_IN_SHORT
     return is_title and not any(token[0].isupper() for token in tokens[at + 1 : at + 2])
 
 

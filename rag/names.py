@@ -30,11 +30,16 @@ FUNCTION_WORDS = (QUESTION_WORDS | AUXILIARIES | PREPOSITIONS) | frozenset(
     "whether because although however also again still just really now never only once despite "
     "according please tell show give explain describe compare list name summarize summarise".split()
 )
+# Titles in short and the words that tell them apart; members of a parliament are called too many things.
+TITLES_IN_SHORT = {
+    "CEO": "chief executive", "CFO": "chief financial", "CIO": "chief information", "COO": "chief operating",
+    "CTO": "chief technology", "PM": "prime", "VP": "vice", "MP": "", "MPs": "", "MEP": "", "MEPs": "",
+}  # fmt: skip
 TITLES = frozenset(
     "mr mrs ms miss dr prof professor sir president chairman chairwoman chair minister premier chancellor king queen "
     "prince princess senator governor mayor ambassador general colonel judge analyst expert economist journalist "
-    "spokesman spokeswoman ceo cfo director founder leader author secretary deputy".split()
-)
+    "spokesman spokeswoman director founder leader author secretary deputy gen".split()
+) | frozenset(map(str.casefold, TITLES_IN_SHORT))
 CALENDAR = frozenset(
     "january february march april may june july august september october november december jan feb mar apr jun jul aug "
     "sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday".split()

@@ -1,96 +1,40 @@
 """What a text denies, by its words: "not", "no", "without", "un-", and how far each of them reaches.
 
-Knows nothing about meaning beyond a closed class of words that reverse what they stand by ("refused to"). Called by
-``rag.verify``.
+Knows nothing about meaning. Called by ``rag.verify``, and by what else asks whether a word is denied.
 """
 
 import re
+from collections.abc import Sequence
 
-from rag.names import FUNCTION_WORDS, PREPOSITIONS, TOKEN
+from rag.names import FUNCTION_WORDS, TOKEN
 from rag.overlap import root
 from rag.words import STOPWORDS
 
-_CUES = frozenset("not never no none neither nor without cannot hardly scarcely unless".split())
+CUES = frozenset("not never no none neither nor without cannot hardly scarcely unless".split())
 _OF_SUBJECTS = frozenset("none neither nor".split())  # "none of the contacts was noted" does not deny the contacts
 _CUE_PHRASES = re.compile(r"\b(?:rather\sthan|instead\sof|as\sopposed\sto)\b", re.IGNORECASE)
-_NON = re.compile(r"\bnon-(?=\w)", re.IGNORECASE)  # a hyphen would hide it
 _SHORT = re.compile(r"n['’]t\b", re.IGNORECASE)  # "doesn't"
 _RAISING = frozenset("expect believ think want seem intend plan suppos".split())  # "expects no X": "does not expect X"
 _JUDGING = frozenset("consid regard".split())  # "does not consider it realistic"
 _HEDGES = frozenset("only just merely simply necessarily".split())  # "not only" denies nothing
 _PASSED_OVER = frozenset("longer even yet quite really been being be have has had do does did".split())
 _MARKS = frozenset(',;:.!?()–—"“”')
-_CLAUSE_END = _MARKS | frozenset("but while although because that which who and or than".split())
-_PHRASE_END = _CLAUSE_END | PREPOSITIONS
-_PREFIX = re.compile(r"(?:un(?=\w{4})|(?:non-?|in|im|ir|il|dis)(?=\w{5}))")
+CLAUSE_END = _MARKS | frozenset("but while although because that which who and or than".split())
+BEFORE_VERBS = frozenset("to will would can could may might must should did does do not".split())
+# What makes a word its denial: "un-" and "non-" nearly any; "in-" an adjective, not "informed"; "dis-" few.
+_PREFIX = re.compile(
+    r"(?:non|un)-(?=\w)|un(?=\w{4})|non(?=\w{5})"
+    r"|(?!independen|indifferen|invaluabl|inhabit|inflamm|immigra|implant|incorporat|instat)i[nmrl]"
+    r"(?=(?:\w{2,}(?:[ai]ble|al|ive|ate|ent|ant|ect|ete|ous|ar|[ao]ry|ity|acy|ly)|proper|pure|secure|precise|mature)$"
+    r")(?=\w{5})"
+    r"|dis(?=agree|allow|appear|approv|advantag|believ|comfort|connect|content|continu|engag|honest|like|loyal|obe[dy]"
+    r"|pleas|prov|qualif|respect|satisf|similar|trust|unit)"
+)
+_HYPHENS = str.maketrans("‐‑", "--")
 _DOUBTS = frozenset("doubt doubts doubted doubtful unlikely disbelieves".split())
 # Words that deny by their meaning: beside one of them, a missing "not" proves nothing.
 _DENYING = frozenset("lack refus deni fail reject exclud avoid prevent ceas unlik".split())
-# Words that turn what is said into its opposite, or undo it, where they are added: "failed to", "lost". Those of
-# a line may stand for each other; only the first two lines say no more than "not".
-_REVERSING = tuple(
-    frozenset(map(root, line.split()))
-    for line in (
-        "fail refuse decline reject deny resist oppose",
-        "false untrue wrong impossible unlikely",
-        "lose strip deprive revoke remove forfeit",
-        "force compel coerce pressure involuntary",
-        "violate breach break betray",
-        "abandon withdraw quit renounce desert",
-        "expel exclude oust banish dismiss",
-        "cancel scrap abolish repeal annul",
-        "restore reinstate",
-        "rig forge fake falsify fraudulent",
-    )
-)
-_TAKING_FROM = frozenset(map(root, "strip deprive".split()))
-_TAKING = _TAKING_FROM | frozenset(map(root, "revoke repeal abolish annul cancel scrap forfeit".split()))
-_ENDING = frozenset().union(*_REVERSING) - {root("force")} | frozenset(
-    map(root, "end lift terminate take drop suspend overturn former formerly once until".split())
-)
-_N_ONLY_DENYING = 2
-_NOUNS = frozenset("force forces breach break".split())  # "binding force", "armed forces", unless "to force"
-_BEFORE_VERBS = frozenset("to will would can could may might must should did does do not".split())
 _MIN_UNBELIEVED = 2  # words that a statement shares with what its source does not believe
-
-
-def reverses(text: str, source: str) -> str | None:
-    """Return a word that turns what a text says, and that its source has neither itself nor one like it."""
-    there = {root(token) for token in _tokens(source)}
-    denies = bool(_CUES & set(_tokens(source)))
-    tokens = _tokens(text)
-    for before, token in zip(["", *tokens], tokens, strict=False):
-        if token in _NOUNS and before not in _BEFORE_VERBS:
-            continue
-        for n, alike in enumerate(_REVERSING):
-            if root(token) in alike and not alike & there and not (denies and n < _N_ONLY_DENYING):
-                return token
-    return None
-
-
-def undone(text: str, source: str) -> str | None:
-    """Return a word by which a source takes away what a text has as given: "revoking the immunity", "has immunity".
-
-    None where the text has any word of denial, reversal or ending itself.
-    """
-    said = _tokens(text)
-    if _CUES & set(said) or any(root(token) in _ENDING for token in said):
-        return None
-    given = {root(token) for token in said if _carries_meaning(token)}
-    tokens = _tokens(source)
-    for at, token in enumerate(tokens):
-        if root(token) in _TAKING and given & _object_of(tokens, at):
-            return token
-    return None
-
-
-def _object_of(tokens: list[str], at: int) -> frozenset[str]:
-    """Return the roots of what is taken away: "revoked the legal immunity of", "stripped him of his posts"."""
-    start = at + 1
-    if root(tokens[at]) in _TAKING_FROM:
-        start = next((i + 1 for i in range(start, min(start + 6, len(tokens))) if tokens[i] == "of"), len(tokens))
-    end = next((i for i in range(start, len(tokens)) if tokens[i] in _PHRASE_END), len(tokens))
-    return frozenset(root(token) for token in tokens[start:end] if _carries_meaning(token))
 
 
 def contradicts(text: str, source: str) -> str | None:
@@ -111,33 +55,33 @@ def contradicts(text: str, source: str) -> str | None:
     if said_no and source_no and _RAISING & (flipped | reverse):
         return None  # both deny the same
     unbelieved = disbelieved & said_yes
-    if not (_CUES | _DOUBTS) & set(_tokens(text)) and len(unbelieved) >= _MIN_UNBELIEVED:
+    if not (CUES | _DOUBTS) & set(folded_tokens(text)) and len(unbelieved) >= _MIN_UNBELIEVED:
         return min(unbelieved)
     return min(flipped | reverse, default=None)
 
 
 def _unbelieved(text: str) -> frozenset[str]:
     """Return the roots of what a text says somebody does not believe, "I do not believe that …", up to a mark."""
-    tokens = _tokens(text)
+    tokens = folded_tokens(text)
     found: set[str] = set()
     for at, token in enumerate(tokens):
-        if root(token) in _RAISING | _JUDGING and _CUES & set(tokens[max(0, at - 2) : at]):
+        if root(token) in _RAISING | _JUDGING and CUES & set(tokens[max(0, at - 2) : at]):
             end = next((i for i in range(at + 1, len(tokens)) if tokens[i] in _MARKS), len(tokens))
-            found |= {root(word) for word in tokens[at + 1 : end] if _carries_meaning(word)}
+            found |= {root(word) for word in tokens[at + 1 : end] if carries_meaning(word)}
     return frozenset(found)
 
 
 def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the roots that a text denies and those that it affirms; "unknown" denies "known"."""
-    tokens = _tokens(text)
+    tokens = folded_tokens(text)
     denied, open_to_doubt = _scopes(tokens)
     no: set[str] = set()
     yes: set[str] = set()
     for at, token in enumerate(tokens):
-        if token.endswith("ly") and not _CUES & set(tokens[max(0, at - 1) : at]):  # never the word that a cue denies
+        if token.endswith("ly") and not CUES & set(tokens[max(0, at - 1) : at]):  # never the word that a cue denies
             prefix = _PREFIX.match(token)
             (no if prefix else yes).add(root(token[prefix.end() :] if prefix else token))
-        if not _carries_meaning(token) or at in open_to_doubt:
+        if not carries_meaning(token) or at in open_to_doubt:
             continue
         (no if at in denied else yes).add(root(token))
         if prefix := _PREFIX.match(token):
@@ -145,9 +89,20 @@ def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(no), frozenset(yes)
 
 
-def _tokens(text: str) -> list[str]:
-    text = _NON.sub("non", _CUE_PHRASES.sub("without", _SHORT.sub(" not", text)))
+def folded_tokens(text: str) -> list[str]:
+    """Return the words and marks of a text in lower case, "doesn't" as "does not"."""
+    text = _CUE_PHRASES.sub("without", _SHORT.sub(" not", text.translate(_HYPHENS)))
     return [token.casefold() for token in TOKEN.findall(text)]
+
+
+def in_denial(tokens: Sequence[str]) -> set[int]:
+    """Return the places behind each cue, up to the end of its clause."""
+    cues = (at for at, token in enumerate(tokens) if token in CUES)
+    return {at for cue in cues for at in range(cue, _clause_end(tokens, cue))}
+
+
+def _clause_end(tokens: Sequence[str], start: int) -> int:
+    return next((at for at in range(start + 1, len(tokens)) if tokens[at] in CLAUSE_END), len(tokens))
 
 
 def _scopes(tokens: list[str]) -> tuple[set[int], set[int]]:
@@ -159,19 +114,19 @@ def _scopes(tokens: list[str]) -> tuple[set[int], set[int]]:
     denied: set[int] = set()
     open_to_doubt: set[int] = set()
     for cue, token in enumerate(tokens):
-        if token not in _CUES or (cue + 1 < len(tokens) and tokens[cue + 1] in _HEDGES):
+        if token not in CUES or (cue + 1 < len(tokens) and tokens[cue + 1] in _HEDGES):
             continue
-        end = next((at for at in range(cue + 1, len(tokens)) if tokens[at] in _CLAUSE_END), len(tokens))
-        meant = [at for at in range(cue + 1, end) if _carries_meaning(tokens[at])]
+        meant = [at for at in range(cue + 1, _clause_end(tokens, cue)) if carries_meaning(tokens[at])]
         n_denied = token not in _OF_SUBJECTS
         denied.update(meant[:n_denied])
         open_to_doubt.update(meant[n_denied:])
     return denied, open_to_doubt - denied
 
 
-def _carries_meaning(token: str) -> bool:
+def carries_meaning(token: str) -> bool:
+    """Whether a word says something that can be denied."""
     if token in {"always", "much", "many", "more"}:
         return True
-    return token.isalpha() and not (
+    return token.removeprefix("non-").removeprefix("un-").isalpha() and not (
         token in STOPWORDS or token in FUNCTION_WORDS or token in _PASSED_OVER or token.endswith("ly")
     )

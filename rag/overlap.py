@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from rag.lexical import is_spelling_of
-from rag.names import FUNCTION_WORDS, is_plain
+from rag.names import FUNCTION_WORDS, TITLES_IN_SHORT, is_plain
 from rag.quantities import Amount, Date, Quantity, missing, quantities, wording
 from rag.speakers import SPEECH
 from rag.words import STOPWORDS, fold, stemmer, words
@@ -21,6 +21,7 @@ _MOVED_BY = 1  # word that a clause with another number must share beyond those 
 CLAUSE_END = re.compile(
     r",\s(?!\d{4}\b)|[;:()—–]\s|[.!?]\s(?=[A-Z“\"])|\s(?:and(?!\s[A-Z])|but|while|although|whereas)\s"
 )
+_SHORT = re.compile(rf"\b(?:{'|'.join(TITLES_IN_SHORT)})\b")
 _SENTENCE_END = re.compile(r"[.!?]\s$")
 IRREGULAR = {
     form: verb
@@ -122,7 +123,8 @@ def _kind(number: Quantity) -> str:
 
 @lru_cache(maxsize=1024)
 def _roots(text: str) -> frozenset[str]:
-    counted = (w for w in words(wording(text)) if w.folded not in STOPWORDS and w.folded not in FUNCTION_WORDS)
+    text = _SHORT.sub(lambda match: TITLES_IN_SHORT[match.group()], wording(text))
+    counted = (w for w in words(text) if w.folded not in STOPWORDS and w.folded not in FUNCTION_WORDS)
     return frozenset(
         root(w.text) for w in counted if w.text[0].isalpha() and not (is_plain(w.text) and w.text[0].isupper())
     )

@@ -31,6 +31,7 @@ _DATES = tuple(
 )
 _MONTH_ALONE = re.compile(rf"(?<!\w)(?:{'|'.join(name.capitalize() for name in _MONTHS)})\b")
 _YEAR_ALONE = re.compile(rf"(?<![\w.,$€£-]){_YEAR}(?![\w%]|[.,]\d)")
+_BARE_YEAR = re.compile(_YEAR)
 _WEEKDAY = re.compile(r"\b(mon|tues|wednes|thurs|fri|satur|sun)days?\b", re.IGNORECASE)
 
 _UNITS = {
@@ -255,7 +256,11 @@ def _amounts(text: str) -> Iterator[Amount]:
             yield from pending
             pending = []
         if amount.unit:
-            yield from (Amount(earlier.value, amount.unit) for earlier in pending)
+            is_year = _BARE_YEAR.fullmatch(match["digits"])  # "1500 to 2000 dollars" are no years
+            yield from (
+                earlier if _BARE_YEAR.fullmatch(earlier.value) and not is_year else Amount(earlier.value, amount.unit)
+                for earlier in pending
+            )
             yield amount
             pending = []
         else:

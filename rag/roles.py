@@ -1,14 +1,14 @@
 """Who does what to whom: names before and behind the verbs that two sentences share.
 
-Knows nothing about persons or meaning: a name before a verb acts, one behind it is acted upon, and "by" turns it round.
-Called by ``rag.verify``.
+Knows nothing about persons or meaning: a name before a verb acts, one behind it is acted upon, and "by" turns it round,
+behind "was" or without it ("Alpha, bought by Beta"). Called by ``rag.verify``.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.lexical import is_spelling_of
-from rag.names import AUXILIARIES, FUNCTION_WORDS, TOKEN, is_plain
+from rag.names import AUXILIARIES, FUNCTION_WORDS, PREPOSITIONS, TOKEN, is_plain
 from rag.overlap import IRREGULAR, root
 from rag.words import STOPWORDS, fold
 
@@ -18,6 +18,7 @@ _MUTUALLY = frozenset("with between and".split())  # "held talks with": likewise
 _OBJECTS = frozenset("him her them".split())
 _UNCHANGED = frozenset("shut cut put set hit let beat hurt read spread".split())  # their past is as their present
 _BE = frozenset("is are was were be been being".split())
+_SUBJECTS = frozenset("who which that he she it they we you i".split())  # before a verb, beside names
 _REACH = 4  # words behind a verb in which "with" makes it mutual
 
 
@@ -69,7 +70,7 @@ def _sides(tokens: Sequence[str], names: set[int], at: int, *, strict: bool) -> 
     before = [i for i in range(start, at) if i in names]
     behind = [i for i in range(at + 1, end) if i in names]
     by = next((i for i in range(at + 1, end) if tokens[i] == "by"), None)
-    if by is not None and _BE & {word.casefold() for word in tokens[max(0, at - 3) : at]}:
+    if by is not None and (_BE & _folded(tokens[max(0, at - 3) : at]) or _is_reduced(tokens, names, at, by=by)):
         return [i for i in behind if i > by][:1], [*before, *(i for i in behind if i < by)]
     if tokens[at].endswith("ing") and tokens[at - 1 : at] == [","]:
         return before[:1], behind  # "Alpha resigned, leaving Beta": the subject of the sentence acts
@@ -81,6 +82,22 @@ def _is_verb(token: str) -> bool:
     if folded in STOPWORDS or folded in FUNCTION_WORDS or not folded.isalpha():
         return False
     return folded.endswith(("ed", "s", "ing")) or folded in IRREGULAR or folded in _UNCHANGED
+
+
+def _is_reduced(tokens: Sequence[str], names: set[int], at: int, *, by: int) -> bool:
+    """Whether a verb is a passive without "was": "Alpha, bought in 2012 by Beta", but not "Alpha ended it by force"."""
+    before, between = tokens[at - 1].casefold() if at else "", tokens[at + 1 : by]
+    if (
+        any(i < at and _is_beside(tokens, i, at) for i in names)
+        or before in _SUBJECTS | AUXILIARIES
+        or tokens[at].endswith(("s", "ing"))
+    ):
+        return False
+    return not between or between[0].casefold() in PREPOSITIONS or between[0].endswith("ly")
+
+
+def _folded(tokens: Sequence[str]) -> set[str]:
+    return {token.casefold() for token in tokens}
 
 
 def _is_mutual(tokens: Sequence[str], at: int) -> bool:

@@ -13,12 +13,15 @@ from itertools import combinations
 from rag.answer import cite
 from rag.cite import Written, written_sentences
 from rag.evidence import Support
+from rag.extent import absolute, still
 from rag.mentions import exchanged, first_unknown, mentions
-from rag.negation import contradicts, reverses, undone
+from rag.negation import contradicts
+from rag.opposites import opposed
 from rag.overlap import most_shared, moved, overlap
 from rag.quantities import Date, Quantity, bounds, misplaced_first, missing, quantities, quantities_with_years
 from rag.quotations import first_unquoted
-from rag.reservations import unreserved
+from rag.reservations import unconditioned, unreserved
+from rag.reversals import reverses, undone
 from rag.roles import turned
 from rag.sentences import sentences
 from rag.speakers import misattributed, speakers
@@ -200,9 +203,13 @@ def _otherwise(said: Statement, places: Sequence[Place], around: str) -> Iterato
     yield "wrong name", "its sources say so of another than", exchanged(said.text, likest, [around])
     yield "wrong name", "its sources have it the other way round", turned(said.text, source)
     yield "negated", "its sources say the opposite", contradicts(said.text, source)
+    yield "negated", "its sources have the opposite word", opposed(said.text, source)
     yield "negated", "its sources have nothing like this word", reverses(said.text, source)
     yield "negated", "its sources take away what it has as given", undone(said.text, source)
+    yield "unsupported", "its sources do not go as far as", absolute(said.text, source)
+    yield "unsupported", "its sources have it of the past only", still(said.text, source)
     yield "unsupported", "its sources say so with a reservation", unreserved(said.text, likest)
+    yield "unsupported", "its sources say so on a condition or leave it open", unconditioned(said.text, likest)
 
 
 def _known_quantities(text: str, places: Sequence[Place]) -> frozenset[Quantity]:

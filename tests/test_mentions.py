@@ -17,6 +17,7 @@ from rag.mentions import exchanged, first_unknown, mentions
         ("Massimov quietly left.", ["Massimov"]),
         ("Wales closed the port.", ["Wales"]),
         ("The King met the Queen Ada.", ["King", "Ada"]),
+        ("Ada is the CEO of Orion, and an MP.", ["Ada", "Orion"]),
         ("They met in 北京 in May.", ["北京"]),
     ],
 )

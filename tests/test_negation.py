@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.negation import contradicts, reverses, undone
+from rag.negation import contradicts
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,10 @@ from rag.negation import contradicts, reverses, undone
         ("He never revoked it.", "He was revoking it."),
         ("He was concerned.", "He was unconcerned."),
         ("It is a permanent member.", "It is a non-permanent member."),
+        ("It is a permanent member.", "It is a non\u2011permanent member."),
+        ("EU citizens need a visa.", "Non-EU citizens need a visa."),
+        ("It is an accurate map.", "It is an inaccurate map."),
+        ("The members agree.", "The members disagree."),
         ("He resigned involuntarily.", "He voluntarily resigned."),
         ("It directly affects them.", "It affects them indirectly."),
         ("It is uncommon.", "It is not uncommon."),
@@ -46,6 +50,12 @@ def test_what_one_denies_and_the_other_affirms_is_a_contradiction(text: str, sou
         ("He left, and no one followed.", "He left."),
         ("It was important.", "It was of importance."),
         ("He increasingly agrees.", "He agrees."),
+        ("The board was informed.", "The board was formed."),
+        ("It improved the yard.", "It proved the yard safe."),
+        ("They discovered coal.", "Snow covers coal."),
+        ("It imports steel.", "Ships with steel reach the ports."),
+        ("It disclosed the sale.", "It closed the sale."),
+        ("The yard is independent.", "Prices depend on the yard."),
     ],
 )
 def test_double_hedged_and_agreeing_denials_contradict_nothing(text: str, source: str):
@@ -60,44 +70,8 @@ def test_no_text_contradicts_itself(text: str):
     assert contradicts(text, text) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "source", "word"),
-    [
-        ("He failed to repeal the law.", "He repealed the law.", "failed"),
-        ("She lost the vote.", "She won the vote.", "lost"),
-        ("She was forced to leave.", "She left.", "forced"),
-        ("They want to force her out.", "They want her to leave.", "force"),
-        ("The treaty has no binding force.", "The treaty is not binding.", None),
-        ("Armed forces entered the town.", "Troops entered the town.", None),
-        ("He refused to sign.", "He did not sign.", None),
-        ("He lost his seat.", "He was stripped of his seat.", None),
-        ("He signed.", "He refused to pay and signed.", None),
-    ],
-)
-def test_a_word_of_reversal_has_to_stand_in_the_source(text: str, source: str, word: str | None):
-    assert reverses(text, source) == word
-
-
 def test_what_a_source_does_not_believe_is_not_said():
     source = "I do not believe that the board has serious resources to buy the yard."
     assert contradicts("The board has serious resources to buy the yard.", source)
     assert contradicts("She doubts that the board has serious resources.", source) is None
     assert contradicts("The board does not have serious resources.", source) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "word"),
-    [
-        ("The law still guarantees her immunity.", "revoking"),
-        ("The quarry act is in force.", "repealed"),
-        ("She chairs the board and kept the lifetime chair.", "stripping"),
-        ("Her immunity was revoked.", None),
-        ("She no longer has immunity.", None),
-        ("They took away her immunity.", None),
-        ("The former chair lost it.", None),
-        ("She has a family.", None),
-    ],
-)
-def test_what_a_source_takes_away_is_not_had(text: str, word: str | None):
-    source = "They repealed the quarry act, revoking the immunity of her family, stripping her of the lifetime chair."
-    assert undone(text, source) == word

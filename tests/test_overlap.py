@@ -60,3 +60,9 @@ def test_a_number_of_another_statement_was_moved(text: str, source: str, value: 
 )
 def test_a_number_in_its_own_statement_was_not(text: str, source: str):
     assert moved(text, source) is None
+
+
+def test_a_title_in_short_is_spelt_out():
+    text = "Ada Lind is the CEO of Orion."
+    assert overlap(text, "Ada Lind is the chief executive of Orion.", names=["Ada", "Lind", "Orion"]) == 1
+    assert overlap(text, "Ada Lind is the CFO of Orion.", names=["Ada", "Lind", "Orion"]) == 0.5

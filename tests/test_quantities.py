@@ -30,6 +30,8 @@ from rag.quantities import Amount, Date, bounds, misplaced_first, missing, quant
         ("the fifteenth forum", {Amount("15", "ordinal")}),
         ("their second meeting", {Amount("2", "ordinal")}),
         ("5 to 7 percent", {Amount("5", "%"), Amount("7", "%")}),
+        ("1500 to 2000 dollars", {Amount("1500", "dollar"), Amount("2000", "dollar")}),
+        ("in 2023 to 40 million euros", {Amount("2023"), Amount("40000000", "euro")}),
         ("the 1990s", {Amount("1990", "decade")}),
         ("an 83-year-old", {Amount("83", "year")}),
         ("less than a week", {Amount("1", "week")}),

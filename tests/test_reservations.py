@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.reservations import unreserved
+from rag.reservations import unconditioned, unreserved
 
 SOURCES = {
     "may": "Solberg may sell the yard in Gdansk, although revenue reached 4 billion kroner last year.",
@@ -47,5 +47,81 @@ def test_what_keeps_the_reservation_or_is_said_without_one_is_left(text: str, wo
     assert unreserved(text, SOURCES[word]) is None
 
 
+def test_a_comparison_is_no_reservation():
+    source = "Smokers are twice as likely to develop the disease."
+    assert unreserved("Smokers develop the disease twice as often.", source) is None
+    assert unreserved("Smokers develop the disease.", "Smokers are likely to develop the disease.") == "likely"
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "word"),
+    [
+        ("In May 2024 the company closed the plant.", "In May 2024 the company may close the plant.", "may"),
+        ("The plan cuts emissions.", "The plan may cut emissions.", "may"),
+        ("The claim was settled.", "The claim could be settled.", "could"),
+        ("The view of the sea is blocked.", "The view of the sea might be blocked.", "might"),
+        ("It plans to close the plant.", "The company may close the plant.", None),
+        ("In the view of the board, the plan cuts emissions.", "The plan may cut emissions.", None),
+        ("She claims that the plan cuts emissions.", "The plan may cut emissions.", None),
+    ],
+)
+def test_a_month_or_a_plan_reserves_nothing(text: str, source: str, word: str | None):
+    assert unreserved(text, source) == word
+
+
 def test_a_month_is_no_reservation():
     assert unreserved("Solberg sold the yard in Gdansk.", "In May Solberg sold the yard in Gdansk.") is None
+
+
+CONDITIONS = {
+    "If": "If the merger closes, Halvard will cut 300 jobs in Gdansk.",
+    "unless": "The yard in Gdansk will close unless orders return.",
+    "whether": "The board met on Monday in Oslo to decide whether the yard in Gdansk should be sold to Baltic.",
+    "rumour": "Solberg denied the rumour that Baltic had bought the yard in Gdansk.",
+    "if": "Halvard sold the yard in 2020, and if orders return, the docks of Rotterdam will be built.",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Halvard will cut 300 jobs in Gdansk.", "If"),
+        ("Halvard has cut 300 jobs in Gdansk.", "If"),
+        ("The merger closes.", "If"),
+        ("The yard in Gdansk closed.", "unless"),
+        ("The yard in Gdansk was sold to Baltic.", "whether"),
+        ("Baltic had bought the yard in Gdansk.", "rumour"),
+        ("The docks of Rotterdam were built.", "if"),
+    ],
+)
+def test_a_condition_that_is_dropped_is_found(text: str, word: str):
+    assert unconditioned(text, CONDITIONS[word]) == word
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Halvard will cut 300 jobs in Gdansk if the merger closes.", "If"),
+        ("Once the merger closes, Halvard will cut 300 jobs in Gdansk.", "If"),
+        ("Halvard could cut 300 jobs in Gdansk.", "If"),
+        ("Few orders return.", "unless"),
+        ("The board met on Monday in Oslo.", "whether"),
+        ("Whether the yard in Gdansk is sold to Baltic is open.", "whether"),
+        ("Solberg denied the rumour.", "rumour"),
+        ("Halvard sold the yard in 2020.", "if"),
+        ("", "if"),
+    ],
+)
+def test_what_keeps_the_condition_or_does_not_hang_on_it_is_left(text: str, word: str):
+    assert unconditioned(text, CONDITIONS[word]) is None
+
+
+def test_a_condition_may_be_added_behind_but():
+    assert (
+        unconditioned("The yard of Baltic will open.", "The yard of Baltic will open, but only if orders come.") == "if"
+    )
+
+
+@pytest.mark.parametrize("opening", ["Even if orders return,", "If you ask her,", "Today, if not before,"])
+def test_not_every_if_is_a_condition(opening: str):
+    assert unconditioned("Halvard will close the yard.", f"{opening} Halvard will close the yard.") is None

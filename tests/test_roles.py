@@ -45,3 +45,32 @@ def test_who_is_a_pronoun_in_the_source_cannot_act_on_who_acts_there():
 )
 def test_what_is_put_otherwise_is_not_turned_round(text: str):
     assert turned(text, SOURCE) is None
+
+
+REDUCED = (
+    "Baltic, acquired by Halvard in 2012, builds ferries. Gdynia, a yard bought by Lindqvist, was founded in 1931 by "
+    "Solberg."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Halvard acquired Baltic in 2012.", None),
+        ("Baltic was acquired by Halvard in 2012.", None),
+        ("Baltic, acquired by Halvard, builds ferries.", None),
+        ("Lindqvist bought Gdynia.", None),
+        ("Solberg founded Gdynia.", None),
+        ("Baltic acquired Halvard in 2012.", "Baltic"),
+        ("Halvard was acquired by Baltic in 2012.", "Baltic"),
+        ("Gdynia bought Lindqvist.", "Gdynia"),
+    ],
+)
+def test_a_passive_needs_no_auxiliary(text: str, name: str | None):
+    assert turned(text, REDUCED) == name
+
+
+def test_who_stands_before_a_verb_acts_by_whatever_means():
+    source = "Halvard quickly closed by decree Baltic. He who acquired by force Gdynia was Solberg."
+    assert turned("Halvard closed Baltic.", source) is None
+    assert turned("Baltic closed Halvard.", source) == "Baltic"

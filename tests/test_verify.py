@@ -74,6 +74,23 @@ def test_what_the_sources_say_stands_without_a_model(text: str):
 
 
 @pytest.mark.parametrize(
+    ("text", "said", "fault"),
+    [
+        ("Sales fell 5 percent in June.", "Sales rose 5 percent in June.", "negated"),
+        ("All members signed the treaty.", "Some members signed the treaty.", "unsupported"),
+        ("Ada Lind is the chair of Orion.", "Ada Lind, former chair of Orion, praised it.", "unsupported"),
+        ("Orion has cut 300 jobs.", "If the merger closes, Orion will cut 300 jobs.", "unsupported"),
+    ],
+)
+def test_what_goes_against_or_beyond_its_source_falls_however_sure_a_model_is(text: str, said: str, fault: str):
+    (stands,) = gate(f"{said} [1]", [source("x", said)], question="", support=sure)
+    (found,) = gate(f"{text} [1]", [source("x", said)], question="", support=sure)
+    assert isinstance(stands, Supported)
+    assert isinstance(found, Removed)
+    assert found.fault == fault
+
+
+@pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("Okafor said the margin was weak.", "uncited"),
