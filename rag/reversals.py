@@ -41,6 +41,7 @@ _PHRASE_END = CLAUSE_END | PREPOSITIONS
 _ENDING = frozenset().union(*_REVERSING) - {root("force")} | frozenset(
     map(root, "end lift terminate take drop suspend overturn former formerly once until".split())
 )
+_PAST = frozenset("had was were been did held kept gave flew".split())
 _N_ONLY_DENYING = 2
 # "Armed forces", "blood pressure", "oil rigs", unless "to force", "to pressure".
 _NOUNS = frozenset(
@@ -80,15 +81,17 @@ def _is_fall(tokens: Sequence[str], at: int) -> bool:
 def undone(text: str, source: str) -> str | None:
     """Return a word by which a source takes away what a text has as given: "revoking the immunity", "has immunity".
 
-    None where the text has any word of denial, reversal or ending itself.
+    None where the text has any word of denial, reversal or ending itself, or tells what was so before. Who is to revoke
+    something takes nothing away yet.
     """
     said = folded_tokens(text)
-    if CUES & set(said) or any(root(token) in _ENDING for token in said):
+    if (CUES | _PAST) & set(said) or any(root(token) in _ENDING or token.endswith("ed") for token in said):
         return None
     given = {root(token) for token in said if carries_meaning(token)}
     tokens = folded_tokens(source)
     for at, token in enumerate(tokens):
-        if root(token) in _TAKING and given & _object_of(tokens, at):
+        is_to_come = at > 0 and tokens[at - 1] in BEFORE_VERBS
+        if root(token) in _TAKING and not is_to_come and given & _object_of(tokens, at):
             return token
     return None
 

@@ -39,14 +39,20 @@ def test_a_word_of_reversal_has_to_stand_in_the_source(text: str, source: str, w
     [
         ("The law still guarantees her immunity.", "revoking"),
         ("The quarry act is in force.", "repealed"),
-        ("She chairs the board and kept the lifetime chair.", "stripping"),
+        ("She chairs the board and keeps the lifetime chair.", "stripping"),
         ("Her immunity was revoked.", None),
         ("She no longer has immunity.", None),
         ("They took away her immunity.", None),
         ("The former chair lost it.", None),
+        ("The immunity had saved her.", None),
+        ("The act protected the quarry.", None),
         ("She has a family.", None),
     ],
 )
 def test_what_a_source_takes_away_is_not_had(text: str, word: str | None):
     source = "They repealed the quarry act, revoking the immunity of her family, stripping her of the lifetime chair."
     assert undone(text, source) == word
+
+
+def test_what_somebody_wants_to_take_away_is_still_had():
+    assert undone("The tax raises 30 million.", "The party wants to repeal the tax, which raises 30 million.") is None
