@@ -37,7 +37,7 @@ _CONDITIONS = re.compile(
 )
 _COORDINATE = re.compile(r"[;:]\s|,?\s(?:and|but|while|although|whereas)\s(?!only\s|not\s)")
 _MIN_SHARED = 2  # words of meaning, from which on two clauses speak of the same
-_SENTENCE_END = re.compile(r"(?<=[.?!”\"])\s+")
+_SENTENCE_END = re.compile(r"(?<=[.?!])[’'”\"]*\s+|(?<=[”\"])\s+")
 
 
 def unreserved(text: str, source: str) -> str | None:
@@ -73,6 +73,7 @@ def unconditioned(text: str, source: str) -> str | None:
     found = condition or _OPEN.search(best)
     if found is None:
         return None
-    before, behind = n_shared(text, best[: found.start()]), n_shared(text, best[found.end() :])
+    open_ones = best[found.end() :] if condition else best[found.end() :].partition(",")[0]  # "rumours of X, who was …"
+    before, behind = n_shared(text, best[: found.start()]), n_shared(text, open_ones)
     is_meant = before > behind if condition else behind > before  # "unless" limits what goes before it
     return found.group() if is_meant else None

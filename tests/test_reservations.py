@@ -125,3 +125,18 @@ def test_a_condition_may_be_added_behind_but():
 @pytest.mark.parametrize("opening", ["Even if orders return,", "If you ask her,", "Today, if not before,"])
 def test_not_every_if_is_a_condition(opening: str):
     assert unconditioned("Halvard will close the yard.", f"{opening} Halvard will close the yard.") is None
+
+
+def test_what_a_clause_behind_a_rumour_tells_of_somebody_is_no_rumour():
+    source = (
+        "It dispelled rumours of a secret deal with her, who ran Halvard for three decades before resigning in 2019."
+    )
+    assert unconditioned("Solberg ran Halvard for three decades.", source) is None
+    assert unconditioned("There was a secret deal with her.", source) == "rumours"
+
+
+def test_a_condition_behind_a_quotation_is_that_of_the_next_sentence():
+    source = (
+        "They tell each other: ‘the harbour is my area of responsibility.’ And if orders return, the docks will open."
+    )
+    assert unconditioned("The harbour is an area of responsibility.", source) is None
