@@ -50,6 +50,11 @@ _NOT_SAID: tuple[Fault, str] = ("unsupported", "its sources do not say so")
 _PUBLISHED = re.compile(
     r".*\b(?:published|reports|reported|writes|wrote|article)\b(?:(?!\sthat\b).){0,30}", re.IGNORECASE
 )
+_OF_A_PASSAGE = re.compile(
+    r"(?:the|this|these)\s(?:\w+\s)?passages?\s(?:also\s)?(?:discuss|describe|mention|provide|contain|refer|focus|highlight"
+    r"|(?:talk|speak)s?\s(?:of|about)|(?:is|are)\sabout|do(?:es)?\snot)",
+    re.IGNORECASE,
+)
 # An address, or what Markdown and HTML make links, images and elements of.
 _LINK = re.compile(
     r"(?:https?:|www\.|mailto:|data:|javascript:)\S*|\b\w+://\S*|//\w[\w-]*\.\S*|!\[|\]\s?[(\[]|</?[a-z!][^<]*",
@@ -155,12 +160,14 @@ def fault_of_form(text: str, markers: Sequence[str], *, n_sources: int) -> tuple
 
 
 def fault_of_text(text: str) -> tuple[Fault, str] | None:
-    """Return what is wrong with a sentence by itself: it asks, or holds an address or markup.
+    """Return what is wrong with a sentence by itself: it asks, speaks of its passage, or holds an address or markup.
 
     Showing a link, or a click on it, could carry data away.
     """
     if text.rstrip(" *_").endswith("?"):
         return "unsupported", "asks, and states nothing"
+    if _OF_A_PASSAGE.match(text):
+        return "unsupported", "speaks of a passage, not of what it says"
     link = _LINK.search(text)
     return ("unsupported", f"carries a link: {link.group()}") if link else None
 

@@ -112,6 +112,7 @@ def test_what_goes_against_or_beyond_its_source_falls_however_sure_a_model_is(te
         ("Ingrid Solberg became chief of Baltic Marine [1].", "wrong name"),
         ("The yard in Gdansk was bought from Norsk Yards [2].", "wrong name"),
         ("Is the margin weak? [1]", "unsupported"),
+        ("The passage discusses the yard in Gdansk [1].", "unsupported"),
         ("Revenue reached $6 billion by the end of the year [1].", "unsupported"),
         ("Baltic Yards was bought from the yard in Gdansk in 1931 [2].", "wrong number"),
         ("Solberg said the margin was weak [1].", "wrong speaker"),
