@@ -5,6 +5,7 @@ import copy
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,7 +170,8 @@ def test_gradio_keeps_one_for_each_open_page_and_drops_it_after_that_was_closed(
         sessions.delete_all_expired_state()
         assert (one[key].turns, key in other) == ((), True)
 
-    asyncio.run(check())
+    with ThreadPoolExecutor(1) as thread:  # the browser's loop may run in this one
+        thread.submit(lambda: asyncio.run(check())).result()
 
 
 # -- the handlers ------------------------------------------------------------------------------------------------------
