@@ -11,7 +11,7 @@ from typing import Any
 
 from evals import metrics
 from evals.gold import Part, Place, Question
-from rag.answer import FURTHER
+from rag.answer import quotable_from
 
 RANKS = (1, 3, 5, 10)  # the k of recall at k
 
@@ -163,8 +163,8 @@ def _lost_at(
     if "error" in record or not question.answerable:
         return "failed" if "error" in record else "answer"
     missing = _missing(question.evidence, cited)
-    is_answered = any(sentence.probability >= min_probability for sentence in likeliest)
-    enough = min_probability * (FURTHER if is_answered else 1.0)
+    best = max((sentence.probability for sentence in likeliest), default=0.0)
+    enough = quotable_from(best, min_probability=min_probability)
     quotable = [sentence.place for sentence in likeliest if sentence.probability >= enough]
     stages = {
         "question" if record["stage"] == "question" else "retrieve": [passage.place for passage in read],

@@ -207,12 +207,12 @@ def _made(rag: Rag, gold: Path, texts: Mapping[str, str]) -> dict[str, Any]:
 
 def _code_digest() -> str:
     """Return 12 hex digits over every file of the packages (code, rules, weights, prompts) and what is installed."""
-    folders = [Path(module.__file__ or "").parent for module in (package, prompts)]
-    paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
-    files = [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
     digest = hashlib.sha256()
-    for path in [*files, Path(variants.__file__)]:
-        digest.update("/".join(path.parts[-2:]).encode() + b"\0" + path.read_bytes())
+    for folder in (Path(package.__file__).parent, Path(prompts.__file__).parent):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    digest.update(Path(variants.__file__).read_bytes())
     installed = sorted(f"{found.name}=={found.version}" for found in distributions())
     digest.update("\n".join(installed).encode())
     return digest.hexdigest()[:12]

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rag.errors import IndexDamaged
-from rag.evidence import PassageEvidence, SentenceEvidence
+from rag.evidence import PassageEvidence, SentenceEvidence, likeliest
 from rag.types import Citation, Claim, Document, Passage, Span
 from rag.words import words
 
-FURTHER = 0.6  # of the threshold is enough beside an answer; on the development questions .4 would cost precision
+FURTHER = 0.6  # of the threshold is enough beside an answer: docs/decisions/0013
 _ARTICLES = frozenset({"a", "an", "the"})
 _AMOUNT = re.compile(r"(?:(?<!\w)[-−+])?[$€£¥]?\d[\d.,]*[²³]?\s?%?")  # words() knows no signs
 
@@ -79,15 +79,19 @@ def select(reads: Sequence[Read], *, min_probability: float, max_claims: int) ->
     each question, and after that those that speak of a part of it that none before them does, or that another document
     says, since documents may disagree.
     """
-    likeliest = max((passage.probability for read in reads for passage in read.passages), default=0.0)
-    if not reads or likeliest < min_probability:
-        return []
+    best = max((likeliest(read.passages) for read in reads), default=0.0)
+    enough = quotable_from(best, min_probability=min_probability)
     groups: list[list[Quote]] = []
     for n_later, read in zip(reversed(range(len(reads))), reads, strict=True):
         room = max_claims - len(groups)
         kept_free = min(n_later, max(room - 1, 0))  # for the questions behind this one, which has a claim all the same
-        _answer_one(groups, read, enough=FURTHER * min_probability, room=room - kept_free)
+        _answer_one(groups, read, enough=enough, room=room - kept_free)
     return _in_reading_order(_each_shown_once(groups))
+
+
+def quotable_from(best: float, *, min_probability: float) -> float:
+    """Return the probability from which on sentences are quoted, where the likeliest one has this."""
+    return min_probability * FURTHER if best >= min_probability else min_probability
 
 
 def _answer_one(groups: list[list[Quote]], read: Read, *, enough: float, room: int) -> None:
@@ -108,12 +112,6 @@ def _answer_one(groups: list[list[Quote]], read: Read, *, enough: float, room: i
             continue
         spoken |= covered
         documents.add(document)
-
-
-def unsure(reads: Sequence[Read], *, min_probability: float) -> list[int]:
-    """Return the positions in ``reads`` of the questions that would not be answered if they were asked alone."""
-    best = [max((passage.probability for passage in read.passages), default=0.0) for read in reads]
-    return [n for n, probability in enumerate(best) if probability < min_probability]
 
 
 def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Document]) -> tuple[Claim, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from rag.config import Settings
-from rag.evidence import PassageEvidence
+from rag.evidence import PassageEvidence, likeliest
 from rag.prompts import prompt_hash
 from rag.retrieve import Filters
 from rag.types import Abstention, Answer, Claim, Hit, Mode, Removed, Trace
@@ -85,7 +85,7 @@ class Asking:
             self.notice = "Nothing that the language model wrote stood up to the check against the passages."
 
     def leave_open(self, questions: Sequence[str]) -> None:
-        """Keep which of several questions asked in one may not be answered; what was noticed before stays."""
+        """Keep which of several questions asked in one would be refused alone; what was noticed before stays."""
         if questions:
             named = " ".join(f"“{question}”" for question in questions)
             self.notice = " ".join(filter(None, [self.notice, f"The documents may not answer this part: {named}"]))
@@ -112,11 +112,10 @@ def nothing_found(filters: Filters) -> str:
 def no_evidence(evidence: Sequence[Sequence[PassageEvidence]], min_probability: float) -> str:
     """Return the reason of an abstention for which nothing read is sure enough."""
     read = [passage for passages in evidence for passage in passages]
-    best = max((passage.probability for passage in read), default=0.0)
     n_read = len({passage.passage.id for passage in read})
     which = f"None of the {n_read} passages" if n_read > 1 else "The one passage"
     does = "answers" if n_read > 1 else "does not answer"
-    percent = int(best * 100)  # never rounded up to what is asked for
+    percent = int(likeliest(read) * 100)  # never rounded up to what is asked for
     return (
         f"{which} read {does} the question surely enough: the likeliest sentence is right with a probability of "
         f"{percent}%, and {min_probability:.0%} is asked for."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rag.answer import Read, cite_all, select, unsure
+from rag.answer import Read, cite_all, select
 from rag.asking import Asking, no_evidence, nothing_found
 from rag.bm25 import Query
 from rag.catalog import Entry, Listed
@@ -18,7 +18,7 @@ from rag.condense import condense
 from rag.config import Settings
 from rag.encode import Encoder, SentenceEncoder
 from rag.errors import DocumentError, ModelFailed, UsageError
-from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, min_probability_for
+from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, likeliest, min_probability_for
 from rag.index import Index, Reading
 from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
 from rag.llm import LanguageModel, configured, first_word_s
@@ -245,7 +245,7 @@ class Rag:
 
             yield Stage("answer", "choosing quotes")
             with asking.timed("answer"):
-                quotes, open_ones = self._quote(evidence, found, reading)
+                quotes = self._quote(evidence, found, reading)
                 material = Material.of(evidence, reading.catalog) if writer else None
 
         if writer and material:
@@ -260,7 +260,7 @@ class Rag:
             yield asking.abstain("evidence", no_evidence(evidence, self.min_probability), hits)
             return
         yield from quotes
-        asking.leave_open([asked[n] for n in open_ones])
+        asking.leave_open([q for q, e in zip(asked, evidence, strict=True) if likeliest(e) < self.min_probability])
         yield asking.answer(quotes, hits)
 
     def _writer_for(self, mode: Mode | None) -> LanguageModel | None:
@@ -273,15 +273,13 @@ class Rag:
 
     def _quote(
         self, evidence: Sequence[Sequence[PassageEvidence]], found: Sequence[Retrieved], reading: Reading
-    ) -> tuple[tuple[Claim, ...], list[int]]:
-        """Return what answers, and the positions of the questions that it may leave open."""
+    ) -> tuple[Claim, ...]:
         reads = [
             Read(passages, partial(_covered, reading, each.query))
             for passages, each in zip(evidence, found, strict=True)
         ]
         groups = select(reads, min_probability=self.min_probability, max_claims=self.settings.max_claims)
-        open_ones = unsure(reads, min_probability=self.min_probability)
-        return cite_all(groups, reading.catalog.document), open_ones
+        return cite_all(groups, reading.catalog.document)
 
     def _objection(self, question: str, *, follows: bool = False) -> str | None:
         return objection(question, max_chars=self.settings.max_question_chars, follows=follows)

@@ -7,7 +7,7 @@ Knows nothing about indexes or answers.
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
@@ -60,6 +60,11 @@ class PassageEvidence:
 
 
 Support = Callable[[str, Sequence[str]], float]  # statement, sentences -> probability that they support it
+
+
+def likeliest(passages: Iterable[PassageEvidence]) -> float:
+    """Return the probability of the likeliest sentence of all; 0 where there is none."""
+    return max((passage.probability for passage in passages), default=0.0)
 
 
 class EvidenceModel(Protocol):

@@ -6,8 +6,8 @@ Knows nothing about meaning, only closed classes of words. Called by ``rag.verif
 import re
 from collections.abc import Sequence
 
-from rag.names import PREPOSITIONS, TITLES, TOKEN
-from rag.negation import CLAUSE_END, CUES, carries_meaning, folded_tokens
+from rag.names import TITLES, TOKEN
+from rag.negation import CUES, PHRASE_END, carries_meaning, end_of, folded_tokens
 
 # Words that leave no exception, by what they say; and the wider classes that a source may have for them.
 _ABSOLUTES = tuple(
@@ -23,7 +23,6 @@ _HEDGES = frozenset("not nearly almost above at after".split())  # "not only", "
 _EX = re.compile(r"\b(?:(?:ex|then)[-‐‑]|(?:one-?time|erstwhile)\s)(?=\w)", re.IGNORECASE)
 _FORMER = frozenset(["former"])
 _NOW = frozenset("is are remain remains".split())
-_PHRASE_END = CLAUSE_END | PREPOSITIONS
 _REACH = 4  # words in which a role stands behind "former", "is the"
 
 
@@ -52,12 +51,10 @@ def still(text: str, source: str) -> str | None:
 
 def _behind(tokens: Sequence[str], cues: frozenset[str]) -> set[int]:
     """Return the places of the words for roles that stand behind a cue in its phrase."""
-    found: set[int] = set()
-    for cue in (at for at, token in enumerate(tokens) if token.casefold() in cues):
-        start = cue + 1
-        end = next((at for at in range(start, len(tokens)) if tokens[at].casefold() in _PHRASE_END), len(tokens))
-        found |= {at for at in range(start, min(end, start + _REACH)) if _is_role(tokens[at])}
-    return found
+    folded = [token.casefold() for token in tokens]
+    starts = (at + 1 for at, token in enumerate(folded) if token in cues)
+    reach = (range(start, min(end_of(folded, start, PHRASE_END), start + _REACH)) for start in starts)
+    return {at for places in reach for at in places if _is_role(tokens[at])}
 
 
 def _is_role(token: str) -> bool:

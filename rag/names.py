@@ -20,6 +20,7 @@ TOKEN = re.compile(r"[^\W_]+(?:[-'’](?!s\b)[^\W_]+)*|(?<=\w)['’]s\b|[^\w\s]|
 
 QUESTION_WORDS = frozenset("who whom whose which what when where why how".split())
 AUXILIARIES = frozenset("is are was were do does did has have had will would can could should may might must".split())
+BE = frozenset("is are was were be been being".split())
 PREPOSITIONS = frozenset("about of to for in on at from with by after before since until during between".split())
 # Capitalised now and then (after a colon, in a heading), never part of a name.
 FUNCTION_WORDS = (QUESTION_WORDS | AUXILIARIES | PREPOSITIONS) | frozenset(

@@ -4,9 +4,9 @@ Knows nothing about meaning. Called by ``rag.verify``, and by what else asks whe
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from rag.names import FUNCTION_WORDS, TOKEN
+from rag.names import FUNCTION_WORDS, PREPOSITIONS, TOKEN
 from rag.overlap import root
 from rag.words import STOPWORDS
 
@@ -20,6 +20,7 @@ _HEDGES = frozenset("only just merely simply necessarily".split())  # "not only"
 _PASSED_OVER = frozenset("longer even yet quite really been being be have has had do does did".split())
 _MARKS = frozenset(',;:.!?()–—"“”')
 CLAUSE_END = _MARKS | frozenset("but while although because that which who and or than".split())
+PHRASE_END = CLAUSE_END | PREPOSITIONS
 BEFORE_VERBS = frozenset("to will would can could may might must should did does do not".split())
 # What makes a word its denial: "un-" and "non-" nearly any; "in-" an adjective, not "informed"; "dis-" few.
 _PREFIX = re.compile(
@@ -66,8 +67,8 @@ def _unbelieved(text: str) -> frozenset[str]:
     found: set[str] = set()
     for at, token in enumerate(tokens):
         if root(token) in _RAISING | _JUDGING and CUES & set(tokens[max(0, at - 2) : at]):
-            end = next((i for i in range(at + 1, len(tokens)) if tokens[i] in _MARKS), len(tokens))
-            found |= {root(word) for word in tokens[at + 1 : end] if carries_meaning(word)}
+            believed = tokens[at + 1 : end_of(tokens, at + 1, _MARKS)]
+            found |= {root(word) for word in believed if carries_meaning(word)}
     return frozenset(found)
 
 
@@ -98,11 +99,12 @@ def folded_tokens(text: str) -> list[str]:
 def in_denial(tokens: Sequence[str]) -> set[int]:
     """Return the places behind each cue, up to the end of its clause."""
     cues = (at for at, token in enumerate(tokens) if token in CUES)
-    return {at for cue in cues for at in range(cue, _clause_end(tokens, cue))}
+    return {at for cue in cues for at in range(cue, end_of(tokens, cue + 1))}
 
 
-def _clause_end(tokens: Sequence[str], start: int) -> int:
-    return next((at for at in range(start + 1, len(tokens)) if tokens[at] in CLAUSE_END), len(tokens))
+def end_of(tokens: Sequence[str], start: int, marks: Collection[str] = CLAUSE_END) -> int:
+    """Return the first place from ``start`` on where one of these marks stands, else the end of all."""
+    return next((at for at in range(start, len(tokens)) if tokens[at] in marks), len(tokens))
 
 
 def _scopes(tokens: list[str]) -> tuple[set[int], set[int]]:
@@ -116,7 +118,7 @@ def _scopes(tokens: list[str]) -> tuple[set[int], set[int]]:
     for cue, token in enumerate(tokens):
         if token not in CUES or (cue + 1 < len(tokens) and tokens[cue + 1] in _HEDGES):
             continue
-        meant = [at for at in range(cue + 1, _clause_end(tokens, cue)) if carries_meaning(tokens[at])]
+        meant = [at for at in range(cue + 1, end_of(tokens, cue + 1)) if carries_meaning(tokens[at])]
         n_denied = token not in _OF_SUBJECTS
         denied.update(meant[:n_denied])
         open_to_doubt.update(meant[n_denied:])

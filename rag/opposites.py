@@ -7,7 +7,8 @@ Knows nothing about meaning beyond a closed table of pairs. Two opposites contra
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rag.negation import BEFORE_VERBS, CLAUSE_END, carries_meaning, folded_tokens, in_denial
+from rag.names import BE
+from rag.negation import BEFORE_VERBS, carries_meaning, end_of, folded_tokens, in_denial
 from rag.overlap import IRREGULAR, root
 
 _REACH = 3  # words of meaning on a side, one of which the two must share
@@ -57,7 +58,6 @@ _PAIRS = tuple(
 _AMBIGUOUS = frozenset(
     "open openly close closely closer fire fires lately ban important importance importantly importer exporter".split()
 )
-_BE = frozenset("is are was were be been being".split())
 _UNDOING = frozenset(map(root, "fail refuse decline deny resist avoid prevent stop halt cease".split()))
 
 
@@ -94,7 +94,7 @@ def _affirmed(tokens: Sequence[str], family: frozenset[str], pair: Pair) -> Iter
     for at in _places(tokens, family):
         before = tokens[max(0, at - _REACH) : at]
         is_participle = tokens[at].endswith("ed") or tokens[at] in IRREGULAR
-        is_passive = pair.shared == "before" and is_participle and _BE.intersection(before[-1:])
+        is_passive = pair.shared == "before" and is_participle and BE.intersection(before[-1:])
         if at not in denied and not is_passive and not _UNDOING.intersection(map(root, before)):
             yield at
 
@@ -106,5 +106,5 @@ def _around(tokens: Sequence[str], at: int, side: str) -> list[str]:
 
 
 def _nearest(tokens: Sequence[str]) -> list[str]:
-    end = next((i for i, token in enumerate(tokens) if token in CLAUSE_END), len(tokens))
-    return [root(token) for token in tokens[:end] if carries_meaning(token) or token[0].isdigit()][:_REACH]
+    clause = tokens[: end_of(tokens, 0)]
+    return [root(token) for token in clause if carries_meaning(token) or token[0].isdigit()][:_REACH]

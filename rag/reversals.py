@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from text_to_num import alpha2digit
 
-from rag.names import PREPOSITIONS
-from rag.negation import BEFORE_VERBS, CLAUSE_END, CUES, carries_meaning, folded_tokens
+from rag.negation import BEFORE_VERBS, CUES, PHRASE_END, carries_meaning, end_of, folded_tokens
 from rag.overlap import root
 
 # Words that turn what is said into its opposite, or undo it, where they are added: "failed to", "lost". Those of
@@ -37,12 +36,12 @@ _SAID_FOR = {
 _STEP_DOWN = re.compile(r"\bstep(?:s|ped|ping)?\sdown\b", re.IGNORECASE)
 _TAKING_FROM = frozenset(map(root, "strip deprive".split()))
 _TAKING = _TAKING_FROM | frozenset(map(root, "revoke repeal abolish annul cancel scrap forfeit".split()))
-_PHRASE_END = CLAUSE_END | PREPOSITIONS
 _ENDING = frozenset().union(*_REVERSING) - {root("force")} | frozenset(
     map(root, "end lift terminate take drop suspend overturn former formerly once until".split())
 )
 _PAST = frozenset("had was were been did held kept gave flew".split())
 _N_ONLY_DENYING = 2
+_REACH = 6  # words behind "stripped" in which "of" stands
 # "Armed forces", "blood pressure", "oil rigs", unless "to force", "to pressure".
 _NOUNS = frozenset(
     "force forces breach breaches break breaks pressure pressures decline declines rig rigs desert deserts".split()
@@ -100,6 +99,8 @@ def _object_of(tokens: list[str], at: int) -> frozenset[str]:
     """Return the roots of what is taken away: "revoked the legal immunity of", "stripped him of his posts"."""
     start = at + 1
     if root(tokens[at]) in _TAKING_FROM:
-        start = next((i + 1 for i in range(start, min(start + 6, len(tokens))) if tokens[i] == "of"), len(tokens))
-    end = next((i for i in range(start, len(tokens)) if tokens[i] in _PHRASE_END), len(tokens))
-    return frozenset(root(token) for token in tokens[start:end] if carries_meaning(token))
+        near = tokens[start : start + _REACH]
+        start = start + near.index("of") + 1 if "of" in near else len(tokens)
+    return frozenset(
+        root(token) for token in tokens[start : end_of(tokens, start, PHRASE_END)] if carries_meaning(token)
+    )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.lexical import is_spelling_of
-from rag.names import AUXILIARIES, FUNCTION_WORDS, PREPOSITIONS, TOKEN, is_plain
+from rag.names import AUXILIARIES, BE, FUNCTION_WORDS, PREPOSITIONS, TOKEN, is_plain
 from rag.overlap import IRREGULAR, root
 from rag.words import STOPWORDS, fold
 
@@ -17,7 +17,6 @@ _MUTUAL = frozenset(map(root, "meet marry join resemble".split()))  # what one d
 _MUTUALLY = frozenset("with between and".split())  # "held talks with": likewise
 _OBJECTS = frozenset("him her them".split())
 _UNCHANGED = frozenset("shut cut put set hit let beat hurt read spread".split())  # their past is as their present
-_BE = frozenset("is are was were be been being".split())
 _SUBJECTS = frozenset("who which that he she it they we you i".split())  # before a verb, beside names
 _REACH = 4  # words behind a verb in which "with" makes it mutual
 
@@ -70,7 +69,7 @@ def _sides(tokens: Sequence[str], names: set[int], at: int, *, strict: bool) -> 
     before = [i for i in range(start, at) if i in names]
     behind = [i for i in range(at + 1, end) if i in names]
     by = next((i for i in range(at + 1, end) if tokens[i] == "by"), None)
-    if by is not None and (_BE & _folded(tokens[max(0, at - 3) : at]) or _is_reduced(tokens, names, at, by=by)):
+    if by is not None and (BE & _folded(tokens[max(0, at - 3) : at]) or _is_reduced(tokens, names, at, by=by)):
         return [i for i in behind if i > by][:1], [*before, *(i for i in behind if i < by)]
     if tokens[at].endswith("ing") and tokens[at - 1 : at] == [","]:
         return before[:1], behind  # "Alpha resigned, leaving Beta": the subject of the sentence acts

@@ -27,9 +27,8 @@ from rag.refusals import is_refusal, refuses
 from rag.types import Claim, History, Removed, Source, Span
 from rag.verify import Supported, check, cite_written
 
-MAX_PASSAGES = (
-    4  # a laptop reads some 45 tokens a second; 152 of 160 gold questions have evidence in the likeliest four
-)
+# A laptop reads some 45 tokens a second; 152 of 160 gold questions have evidence in the likeliest four.
+MAX_PASSAGES = 4
 MIN_RELEVANCE = 0.1  # probability of a sentence below which a claim that cites it is beside the point
 MAX_ANSWER_CHARS = 4_000  # some three times what is asked for; a server may ignore how much that is
 MAX_QUESTION_TOKENS = 80  # of a follow-up made to stand alone
@@ -199,18 +198,17 @@ class _Gate:
         Only one that has nearly all of its words is named; the evidence model is not asked.
         """
         for number in range(1, len(self.sources) + 1):
-            elsewhere = Written(found.text, (str(number),))
-            said = check(elsewhere, self.sources, question=self.question, support=None, synonyms=self.material.synonyms)
-            if isinstance(said, Supported):
+            if isinstance(self._check_one(Written(found.text, (str(number),)), support=None), Supported):
                 return replace(found, detail=f"{found.detail}; passage {number} says so")
         return found
 
     def _check(self, sentences: Sequence[Written]) -> list[Supported | Removed]:
-        return [
-            check(sentence, self.sources, question=self.question, support=self.support, synonyms=self.material.synonyms)
-            for sentence in sentences
-            if not refuses(sentence)  # beside claims it says nothing about them
-        ]
+        stated = [sentence for sentence in sentences if not refuses(sentence)]  # beside claims it says nothing of them
+        return [self._check_one(sentence, support=self.support) for sentence in stated]
+
+    def _check_one(self, sentence: Written, *, support: Support | None) -> Supported | Removed:
+        synonyms = self.material.synonyms
+        return check(sentence, self.sources, question=self.question, support=support, synonyms=synonyms)
 
     def _settle(self, found: Sequence[Supported | Removed]) -> Iterator[Claim]:
         said: list[Supported] = []

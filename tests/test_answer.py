@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import FURTHER, Quote, Read, cite, cite_all, says_the_same, select, unsure
+from rag.answer import FURTHER, Quote, Read, cite, cite_all, quotable_from, says_the_same, select
 from rag.errors import IndexDamaged, InvalidValue
 from rag.evidence import PassageEvidence, SentenceEvidence
 from rag.types import Answer, Document, Passage, Span, Trace
@@ -301,15 +301,10 @@ def test_a_sentence_that_answers_two_questions_is_quoted_once():
     assert texts(select(both, min_probability=0.5, max_claims=3)) == [["Alpha signed the treaty in Geneva."]]
 
 
-def test_questions_are_unsure_that_would_be_refused_alone():
-    likely, unlikely = (Read([evidence(TREATY, Alpha=p)], asking("alpha")) for p in (0.5, 0.4))
-    for reads, expected in (
-        ([likely, likely], []),
-        ([likely, unlikely], [1]),
-        ([unlikely, likely], [0]),
-        ([likely, Read([], asking())], [1]),
-    ):
-        assert unsure(reads, min_probability=0.5) == expected
+def test_where_one_sentence_answers_less_is_enough_for_the_others():
+    assert quotable_from(0.5, min_probability=0.5) == FURTHER * 0.5
+    assert quotable_from(0.49, min_probability=0.5) == 0.5
+    assert quotable_from(0.0, min_probability=0.0) == 0.0
 
 
 # -- sentences that speak of the one before them -----------------------------------------------------------------------

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from conftest import HashingEncoder
 
-from evals.bench_pipeline import (
+from evals.bench_pipeline import _run, peak_rss
+from evals.made_up_corpus import (
     OUTLETS,
     PASSAGES_A_DOCUMENT,
     SENTENCES_A_DOCUMENT,
     TEMPLATES,
-    _run,
     document,
-    peak_rss,
     questions,
     sentence,
     write_corpus,
