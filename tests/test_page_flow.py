@@ -100,8 +100,9 @@ def test_a_question_can_be_edited_or_asked_again_in_its_place(url: str, open_pag
     question_box(page).fill(SEVERAL)
     page.keyboard.press("Enter")
     expect(page.locator("#conversation .turn .question")).to_have_text([SEVERAL], timeout=WAIT_MS)
+    replied(page, 1).evaluate("turn => turn.id = 'before'")  # what is in work may be over before anybody looks
     page.get_by_role("button", name="Ask again").click()
-    expect(page.locator("#pending .turn")).to_have_count(1)
+    expect(page.locator("#before")).to_have_count(0)
     replied(page, 1)
     expect(page.locator("#conversation .turn .question")).to_have_text([SEVERAL])
 
