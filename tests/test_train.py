@@ -5,13 +5,17 @@ import json
 import math
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
+from evals.train import reader
+from evals.train.ablate import PARTS, part
 from evals.train.batches import Batch, Table, batches, losses, read_table
+from evals.train.held_out import scores
 from rag.reader import MARK
 
 FOX = ["The fox slept.", "It woke at seven and left the den.", "Nobody saw it go."]
@@ -93,6 +97,30 @@ def test_what_nobody_judged_is_learnt_from_the_teacher_alone(table: Table) -> No
     assert slope(logits, same) < 1e-6 < slope(logits, other)
     contrary = replace(same, answers=1 - same.answers, evidence=1 - same.evidence)
     assert torch.equal(losses(logits, same), losses(logits, contrary))
+
+
+def test_a_part_of_the_examples_holds_what_belongs_to_it_and_nothing_unjudged(table: Table) -> None:
+    rows = [{**r, "source": "squad2_tune" if i else "policyqa_dev"} for i, r in enumerate(ROWS)]
+    assert len(part(table, rows, PARTS["everything"])) == 3
+    chosen = part(table, rows, PARTS["plain recipe"])
+    assert chosen.answers.tolist() == [0.0, 1.0]
+    assert torch.equal(chosen.batch(torch.tensor([0])).ids, table.batch(torch.tensor([1])).ids)
+
+
+def test_what_a_model_says_is_kept_by_word_piece_in_the_order_of_the_examples(table: Table) -> None:
+    said = scores(None, lambda _, batch: batch.ids[..., None].float().expand(-1, -1, 4), table)
+    assert said[:, 0].tolist() == table.ids.half().tolist()
+
+
+def test_a_run_ends_when_its_losses_are_no_numbers(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "REPORT_EVERY", 1)
+    arguments = reader.arguments_of("").parse_args(["", str(tmp_path), "--batch", "2", "--examples", "20"])
+    arguments.rate = math.inf
+    with pytest.raises(SystemExit, match="the losses are no numbers"):
+        reader.train(reader.new_model(), reader.read_by_bert, table, arguments)
+    assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def test_a_shorter_example_counts_the_same_beside_a_longer_one(table: Table) -> None:

@@ -90,12 +90,10 @@ class Table(Labels):
         moved: dict[str, Any] = {name: t.to(device) for name, t in named.items() if isinstance(t, Tensor)}
         return replace(self, **moved)
 
-    def judged_only(self) -> "Table":
-        """Return the examples of which somebody has said whether they answer."""
+    def chosen(self, rows: Tensor) -> "Table":
+        """Return these examples, by numbers or by a mask."""
         whole = {"ids", "taught", "pad"}
-        return replace(
-            self, **{f.name: getattr(self, f.name)[self.judged] for f in fields(self) if f.name not in whole}
-        )
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name not in whole})
 
     def batch(self, rows: Tensor) -> Batch:
         """Return these examples, by numbers on the CPU, side by side."""

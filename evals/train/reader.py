@@ -12,6 +12,7 @@ over the latest steps (average/).
 """
 
 import argparse
+import math
 import os
 import shutil
 import signal
@@ -70,7 +71,7 @@ def main() -> None:
 
 def arguments_of(doc: str) -> argparse.ArgumentParser:
     """Return the arguments that every training has."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("data", type=Path, help="folder of make_examples")
     parser.add_argument("out", type=Path)
     parser.add_argument("--examples", type=int, default=60_000, help="in all; passes over the data as needed")
@@ -88,8 +89,9 @@ def new_model(folder: Path | None = None) -> Any:
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     attention = "eager" if DEVICE == "cpu" else "sdpa"  # which is the faster there
+    loaded: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": attention}  # whatever the file holds
     if folder is not None:
-        return BertForTokenClassification.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
+        return BertForTokenClassification.from_pretrained(folder, **loaded)
     labels = dict(enumerate(LABELS))
     config = BertConfig.from_pretrained(
         bundled_folder(),
@@ -98,7 +100,7 @@ def new_model(folder: Path | None = None) -> Any:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    model = BertForTokenClassification.from_pretrained(bundled_folder(), config=config, attn_implementation=attention)
+    model = BertForTokenClassification.from_pretrained(bundled_folder(), config=config, **loaded)
     words = model.bert.embeddings.word_embeddings.weight
     with torch.no_grad():
         words[MARK] = words[CLS]  # the mark, too, stands for what follows it
@@ -183,9 +185,20 @@ class Run:
         loss = sum(share * part_of_it for share, part_of_it in zip(SHARES, said, strict=True))
         return torch.autograd.grad(loss, self.parameters), said.detach()
 
+    def averaged(self) -> Any:
+        """Return the model with the average of its weights, to be read with."""
+        with torch.no_grad():
+            for parameter, mean in zip(self.parameters, self.average, strict=True):
+                parameter.copy_(mean)
+        return self.model.eval()
+
     def report(self, n_steps: int, batch: int) -> str:
-        """Return the mean losses of the latest steps, in words, and keep them."""
+        """Return the mean losses of the latest steps, in words, and keep them. Ends the run if they are no numbers."""
         means = [round(m, 4) for m in torch.stack(self._recent).mean(0).tolist()]
+        if not all(map(math.isfinite, means)):
+            raise SystemExit(
+                f"step {self.progress.step}: the losses are no numbers any more; begin with a lower --rate"
+            )
         self.progress.losses.append((self.progress.step, *means))
         speed = REPORT_EVERY * batch / (time.monotonic() - self._reported)
         self._reported = time.monotonic()

@@ -12,24 +12,23 @@ held-out articles.
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import MPNetForTokenClassification
 
-from evals.train.batches import Batch, Table, read_rows, read_table
-from evals.train.measure_reader import TASKS, Judged, measure
-from evals.train.reader import CORES, DEVICE, arguments_of, train
-from rag.reader import CLS, LABELS, PAD, SEP, Reading
+from evals.train.batches import Batch, Table, read_table
+from evals.train.held_out import measured, scores
+from evals.train.reader import CORES, arguments_of, train
+from rag.reader import CLS, LABELS, PAD, SEP
 
 ENCODER_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
 SHIFT = 4  # MPNet's vocabulary is BERT's behind four words of its own
 SPECIAL = {CLS: 0, PAD: 1, SEP: 2}
-AT_ONCE = 1024 if DEVICE == "cuda" else 16  # examples that are read together
 
 
 def main() -> None:
@@ -39,13 +38,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     examples = as_mpnet(read_table([arguments.data / f"{n}.jsonl.gz" for n in ("train", "found")], processes=CORES))
-    run = train(new_teacher(arguments.encoder), read_by_mpnet, examples.judged_only(), arguments)
-    with torch.no_grad():
-        for parameter, mean in zip(run.parameters, run.average, strict=True):
-            parameter.copy_(mean)
-    model = run.model.eval()
-    print_measured(model, arguments.data / "dev.jsonl.gz")
-    np.save(arguments.out / "scores.npy", scores(model, examples))
+    run = train(new_teacher(arguments.encoder), read_by_mpnet, examples.chosen(examples.judged), arguments)
+    said = partial(scores, run.averaged(), read_by_mpnet)
+    print(json.dumps(measured(arguments.data / "dev.jsonl.gz", lambda held_out: said(as_mpnet(held_out)))))
+    np.save(arguments.out / "scores.npy", said(examples))
 
 
 def new_teacher(folder: Path) -> Any:
@@ -68,39 +64,6 @@ def read_by_mpnet(model: Any, batch: Batch) -> Tensor:
     """Return the logits of a batch."""
     logits: Tensor = model(input_ids=batch.ids, attention_mask=batch.mask).logits
     return logits
-
-
-@torch.inference_mode()
-def scores(model: Any, examples: Table) -> NDArray[np.float16]:
-    """Return the four outputs of each word piece of all examples, in their order."""
-    found = torch.zeros((len(examples.ids), len(LABELS)), dtype=torch.float16, device=DEVICE)
-    order = examples.lengths.argsort(descending=True)
-    examples = examples.to(DEVICE)
-    for rows in torch.split(order, AT_ONCE):
-        batch = examples.batch(rows)
-        with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE != "cpu"):
-            logits = read_by_mpnet(model, batch)
-        mask = batch.mask.bool()
-        at = examples.begins[rows.to(DEVICE)][:, None] + torch.arange(mask.shape[1], device=DEVICE)
-        found[at[mask]] = logits[mask].half()
-    return found.cpu().numpy()
-
-
-def print_measured(model: Any, path: Path) -> None:
-    """Print how the model judges held-out examples, as measure_reader does."""
-    rows = read_rows(path)
-    examples = as_mpnet(read_table([path], processes=CORES))
-    said = torch.from_numpy(scores(model, examples)).float()
-    for name, (sources, kinds) in TASKS.items():
-        chosen = [i for i, r in enumerate(rows) if r["source"] in sources and r["kind"] in kinds]
-        firsts = examples.begins[chosen]
-        marks = examples.marks[chosen]
-        readings = [
-            Reading(float(said[first, 0]), tuple(said[first + places[places >= 0], 1].tolist()), ())
-            for first, places in zip(firsts, marks, strict=True)
-        ]
-        judged = [Judged(rows[i], reading) for i, reading in zip(chosen, readings, strict=True)]
-        print(name, json.dumps(measure(judged)), flush=True)
 
 
 if __name__ == "__main__":
