@@ -165,7 +165,7 @@ def test_what_the_documents_do_not_answer_is_refused_with_what_came_nearest(seed
     result = seeds.ask("Who won the World Cup?")
     assert isinstance(result, Abstention)
     assert result.stage == "evidence"
-    assert "12 passages" in result.reason
+    assert "8 passages" in result.reason
     assert result.nearest == tuple(seeds.search("Who won the World Cup?", top_k=5))
 
 
