@@ -46,7 +46,10 @@ class Settings(BaseSettings):
         50, ge=5, le=500, description="units taken from each ranking before fusion; beyond 50 the seeds gain nothing"
     )
     passages_read: int = Field(
-        8, ge=1, le=50, description="passages the evidence model reads; twelve answer no question better, and take longer"
+        8,
+        ge=1,
+        le=50,
+        description="passages the evidence model reads; twelve answer no question better, and take longer",
     )
     min_probability: float = Field(
         0.4,

@@ -66,7 +66,7 @@ def test_an_answer_is_shown_with_the_exact_characters_of_its_source(url: str, op
     expect(turn.locator(".answer")).to_contain_text("81%")
     expect(question_box(page)).to_have_value("")
     cards = page.locator(".card")
-    assert cards.count() == turn.locator("button.marker").count() >= 1
+    assert cards.count() == turn.locator(".marker").count() >= 1
     for card in cards.all():
         source = str(card.locator(".place code").text_content())
         start, end = str(card.locator(".place").text_content()).split(" characters ")[1].split("–")
@@ -90,6 +90,32 @@ def test_a_marker_lights_its_card_and_the_card_leads_back(url: str, open_page: O
     card.locator("a.number").focus()
     page.keyboard.press("Enter")
     expect(marker).to_be_focused()
+
+
+WIDTHS_WITH_A_LONELY_MARKER = """claim => {
+  const words = document.createRange();
+  words.selectNodeContents(claim.querySelector(".statement"));
+  const marker = claim.querySelector(".marker");
+  return Array.from({length: 200}, (_, i) => 160 + 2 * i).filter(width => {
+    claim.style.width = `${width}px`;
+    return [...words.getClientRects()].at(-1).right > marker.getBoundingClientRect().right;
+  });
+}"""
+
+
+def test_no_marker_begins_a_line(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    claims = ask(page, SEVERAL).locator(".claim")
+    assert claims.count() > 1
+    for claim in claims.all():
+        assert claim.evaluate(WIDTHS_WITH_A_LONELY_MARKER) == []
+
+
+def test_space_on_a_marker_opens_the_document_as_on_any_button(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    ask(page, ELECTION)
+    page.locator("#turn-1-marker-1").press("Space")
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def open_from(opener: Locator) -> Locator:
@@ -222,7 +248,7 @@ def test_a_hostile_document_runs_nothing(hostile_url: str, open_page: OpenPage) 
     expect(turn.locator(".statement")).to_have_text(WINNER)
     expect(page.locator(".card mark")).to_have_text(WINNER)
     expect(page.locator(".card h3")).to_have_text(f"{SCRIPT} Zorblatt")
-    dialog = open_from(turn.locator("button.marker"))
+    dialog = open_from(turn.locator(".marker"))
     assert "".join(dialog.locator("mark.chosen").all_text_contents()) == WINNER
     expect(dialog.get_by_role("heading")).to_have_text(f"{SCRIPT} Zorblatt")
     assert not dialog.locator(":is(img, script, iframe, a)").count()

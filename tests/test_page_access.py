@@ -89,7 +89,7 @@ def test_an_answer_is_asked_for_and_checked_by_keyboard_alone(url: str, open_pag
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.className") == "marker":
             break
-    marker = page.locator("#turn-1 button.marker").first
+    marker = page.locator("#turn-1 .marker").first
     expect(marker).to_be_focused()
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")

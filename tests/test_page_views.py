@@ -173,7 +173,7 @@ def test_every_marker_has_its_card_and_the_card_leads_back() -> None:
     ids = page.attributes("id")
     assert len(ids) == len(set(ids))
     assert {target.removeprefix("#") for target in page.attributes("href")} <= set(ids)
-    assert page.text("button", "marker") == ["[1]", "[2]", "[1]", "[2]"]
+    assert page.text("span", "marker") == ["[1]", "[2]", "[1]", "[2]"]
     assert page.text("a", "number") == ["1", "2", "1", "2"]
 
 

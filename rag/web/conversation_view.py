@@ -122,7 +122,7 @@ def _answer(claims: Sequence[Claim], number: int, mode: str) -> str:
         seen.update(c.marker for c in claim.citations)
         said_by = _said_by(claim) if mode == "quotes" else ""
         statement = f'<span class="statement">{_statement(claim)}</span>'
-        paragraphs.append(f'<div class="claim"><p>{statement} {markers}</p>{said_by}</div>')
+        paragraphs.append(f'<div class="claim"><p>{statement}&nbsp;{markers}</p>{said_by}</div>')
     differ = mode == "quotes" and len({claim.citations[0].source for claim in claims}) > 1
     return f'<div class="answer{" beside" if differ else ""}">{"".join(paragraphs)}</div>'
 
@@ -140,11 +140,13 @@ def _said_by(claim: Claim) -> str:
 
 
 def _marker(citation: Citation, number: int, *, is_first: bool) -> str:
+    """Return the marker; no <button>, before which a line may break whatever stands there."""
     n = citation.marker
     place = f' id="turn-{number}-marker-{n}"' if is_first else ""
     return (
-        f'<sup><button type="button" class="marker"{place} data-wire="open" data-turn="{number}" data-marker="{n}" '
-        f'aria-haspopup="dialog" aria-label="Footnote {n}: {shown(citation.title)}">[{n}]</button></sup>'
+        f'<sup><span role="button" tabindex="0" class="marker"{place} data-wire="open" data-turn="{number}" '
+        f'data-marker="{n}" aria-haspopup="dialog" aria-label="Footnote {n}: {shown(citation.title)}">'
+        f"[{n}]</span></sup>"
     )
 
 

@@ -334,6 +334,10 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") stopEditing();
+    if ((event.key === "Enter" || event.key === " ") && event.target.matches?.(".marker")) {
+      event.preventDefault();
+      return event.target.click();
+    }
     const typing = event.target.closest?.("input, textarea, select, dialog");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
@@ -344,7 +348,7 @@
 
   // The card of the marker under the pointer or the focus is lit.
   function light(event, on) {
-    const marker = event.target.closest?.("button.marker");
+    const marker = event.target.closest?.(".marker");
     const card = marker && document.getElementById(`turn-${marker.dataset.turn}-note-${marker.dataset.marker}`);
     if (card) card.classList.toggle("lit", on);
   }
