@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import ELECTION, OFF_TOPIC, SEVERAL, OpenPage, ask, served
+from browsing import ELECTION, OFF_TOPIC, SEVERAL, OpenPage, ask, question_box, served
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -91,7 +91,13 @@ def test_a_verdict_in_the_browser_is_kept_with_its_comment(
         turn.get_by_role("button", name="Wrong").click()
         expect(page.locator("#toast")).to_contain_text("Thank you")
         expect(turn.get_by_role("button", name="Wrong")).to_have_attribute("aria-pressed", "true")
-        turn.get_by_label("Why?").fill("Tungsten is a metal.")
+        turn.get_by_label("Why?").fill("Tungsten is")
+        ask(page, "Who won the chess tournament of Zorblatt?")
+        comment = page.locator("#turn-2").get_by_label("Why?")
+        expect(comment).to_have_value("Tungsten is")  # what is being written outlives the next answer
+        expect(question_box(page)).to_be_focused()
+        turn = page.locator("#turn-2")
+        comment.fill("Tungsten is a metal.")
         turn.get_by_role("button", name="Send").click()
         expect(turn.get_by_label("Why?")).to_be_hidden()
         page.reload()

@@ -85,14 +85,14 @@ def pending_html(turn: Turn, number: int) -> str:
 
 
 def _kept(turn: Turn, number: int) -> str:
-    """Return what the browser keeps and exports: the question for the address, the record, the Markdown."""
+    """Return what the browser keeps and exports: the question, the record, the verdict, the Markdown."""
     question = f'data-question="{shown(turn.question)}"'
     if turn.result is None:
         return question
     markdown = shown(turn_markdown(turn, number))
     return (
         f'{question} data-record="{kept(ask_record(turn.result))}" data-scope="{shown(turn.scope)}" '
-        f'data-markdown="{markdown}"'
+        f'data-verdict="{turn.verdict or ""}" data-markdown="{markdown}"'
     )
 
 
@@ -122,7 +122,7 @@ def _answer(claims: Sequence[Claim], number: int, mode: str) -> str:
         seen.update(c.marker for c in claim.citations)
         said_by = _said_by(claim) if mode == "quotes" else ""
         statement = f'<span class="statement">{_statement(claim)}</span>'
-        paragraphs.append(f'<div class="claim"><p>{statement}&nbsp;{markers}</p>{said_by}</div>')
+        paragraphs.append(f'<div class="claim"><p>{statement}&#8239;{markers}</p>{said_by}</div>')
     differ = mode == "quotes" and len({claim.citations[0].source for claim in claims}) > 1
     return f'<div class="answer{" beside" if differ else ""}">{"".join(paragraphs)}</div>'
 

@@ -61,7 +61,7 @@
   }
 
   async function ask(question, replaces = 0) {
-    if (busy()) return;
+    if (busy()) return say("Another question is in work: stop it, or wait for its answer.");
     choose(replaces);
     type(box(), question);
     await new Promise(requestAnimationFrame);
@@ -295,6 +295,29 @@
     keep();
   }
 
+  // A comment outlives that the next answer brings all turns anew.
+  const drafts = new Map(); // what is typed for a turn
+  const draftOf = (turn) => `${turn.id} ${turn.dataset.question}`;
+
+  function bringDrafts() {
+    if (!drafts.size) return;
+    for (const form of all("form.comment[hidden]")) {
+      const draft = drafts.get(draftOf(form.closest(".turn")));
+      if (!draft) continue;
+      form.hidden = false;
+      form.comment.value = draft.text;
+      if (draft.isFocused) form.comment.focus({ preventScroll: true });
+    }
+  }
+
+  function noteDraft(event) {
+    const form = event.target.closest?.("form.comment");
+    if (!form) return;
+    drafts.set(draftOf(form.closest(".turn")), { text: form.comment.value, isFocused: event.type !== "focusout" });
+  }
+  document.addEventListener("input", noteDraft);
+  document.addEventListener("focusout", (event) => event.relatedTarget && noteDraft(event));
+
   const ACTIONS = {
     "[data-wire]": press,
     "button.example": (button) => ask(button.dataset.question),
@@ -325,6 +348,7 @@
     const turn = event.target.closest(".turn");
     tell("feedback", { turn: event.target.dataset.turn, verdict: turn.dataset.verdict, comment: event.target.comment.value });
     event.target.hidden = true;
+    drafts.delete(draftOf(turn));
   });
 
   for (const name of ["input", "change"]) {
@@ -403,6 +427,7 @@
     begin();
     openReader();
     showNewest();
+    bringDrafts();
     speak();
     if ($("#earlier") !== earlier) {
       earlier = $("#earlier");
