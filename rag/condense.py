@@ -74,6 +74,7 @@ _AGREES = {
     "its": (("place", "other"), ("thing",)),
     "there": (("place",),),
 }
+_OWNS = {"his": {"person", "other"}, "her": {"person", "other"}, "its": {"place", "other"}}
 _CLAUSE_MARKS = QUESTION_WORDS | frozenset("that if whether because while although and but , ; : . ? !".split())
 _EMPTY_HEADS = frozenset("name reason way time number kind part year month date".split())  # "the name": of what?
 # A question of nothing but these and function words has no topic of its own.
@@ -92,9 +93,11 @@ _EXPLETIVE = re.compile(
     r"(?i)\bit (?:true|possible|likely|clear|known|important|take|seem)\b"
     rf"|\bthere(?:['’]s| (?:{_AUX}))\b|\b(?:{_AUX}) there \w"
 )
-# "Is this true?", "And after that?", "Where was the one before?", unlike "said that …", "this year", "the one that …"
+# "Is this true?", "And after that?", "Where was the one before?", unlike "said that …", "this year", "the one that …";
+# "Who else is bidding?", "How did Astana react?"
 _POINTS_BACK = re.compile(
-    r"(?i)\b(?:that|the same|next|then|too|as well)\W*$"
+    r"(?i)\b(?:that|the same|next|then|too|as well|else|answer|react|respond|reply)\W*$"
+    r"|\b(?:who|what|where|which \w+|anybody|anyone|anything) else\b(?! (?:than|but|besides)\b)"
     r"|\b(?:(?:the|that|which) (?:one|other)s?|same (?:one|question|thing))\b(?! (?:of|that|who|in which|hand|day)\b)"
     rf"|(?:\b(?:this|these|those)|(?:^|\b(?:{_AUX}|after|about|of) )that)\b"
     r"(?! (?:year|month|week|quarter|century|report|paper|documents?|articles?|text|file)\b)"
@@ -329,12 +332,15 @@ def _is_name(words: Sequence[str], at: int, names: NameLexicon) -> bool:
 
 
 def _things_in(text: str, named: Sequence[_Phrase]) -> Iterator[_Phrase]:
-    """Yield "the joint declaration", "A's policy", "the meeting between A and B"; a verb behind them is cut off."""
+    """Yield "the joint declaration", "A's policy", "his posts" as A's, "the meeting between A and B"; no verb."""
     tokens, words = _tokens(text)
     owners = {name.end: name.start for name in named}
     for at, word in enumerate(words):
         start = owners.get(tokens[at].start()) if word in {"'s", "’s"} else tokens[at].start()
-        if start is None or word not in {"the", "a", "an", "'s", "’s"}:
+        if start is None or word not in {"the", "a", "an", "'s", "’s", *_OWNS}:
+            continue
+        owner = next((n.text for n in reversed(named) if n.end <= start and n.kind in _OWNS.get(word, ())), None)
+        if word in _OWNS and owner is None:
             continue
         nouns = list(takewhile(_is_content, words[at + 1 : at + 5]))
         copular = words[0] in {"what", "who", "which"} and words[at - 1] in {"is", "are", "was", "were"}
@@ -345,7 +351,7 @@ def _things_in(text: str, named: Sequence[_Phrase]) -> Iterator[_Phrase]:
             end = max([end, *(name.end for name in named if name.start == first and name.kind != "group")])
             link = re.match(r" (?:of|between|with|on) (?:the )?", text[end:])
             end = next((name.end for name in reversed(named) if link and name.start == end + link.end()), end)
-            carried = re.sub(r"(?i)^an? ", "the ", text[start:end])
+            carried = f"{owner}'s {text[first:end]}" if owner else re.sub(r"(?i)^an? ", "the ", text[start:end])
             yield _Phrase(carried, start, end, "group" if _is_plural(nouns[-1]) else "thing")
 
 

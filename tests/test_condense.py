@@ -104,6 +104,18 @@ REWRITES = [
         "Who owns them? (How many Russian companies operate there?)",
     ),
     ([("What is Kazakhstan's foreign policy?", "")], "Is it new?", "Is Kazakhstan's foreign policy new?"),
+    ([("Did Nazarbayev keep his posts?", "")], "Who took them over?", "Who took Nazarbayev's posts over?"),
+    ([("Did Nazarbayev keep his immunity?", "")], "Is it still in force?", "Is Nazarbayev's immunity still in force?"),
+    (
+        [("Is Kazakhstan planning a new power plant?", "")],
+        "Who else is bidding?",
+        "Who else is bidding? (Is Kazakhstan planning a new power plant?)",
+    ),
+    (
+        [("What did Russia do in July 2022?", "")],
+        "How did Astana react?",
+        "How did Astana react? (What did Russia do in July 2022?)",
+    ),
     ([SAID], "Did Putin say it too?", f"Did Putin say it too? ({SAID[0]})"),
     ([LED], "Compare him with Putin.", "Compare Nursultan Nazarbayev with Putin."),
     # a part exchanged
