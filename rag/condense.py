@@ -96,8 +96,8 @@ _EXPLETIVE = re.compile(
 # "Is this true?", "And after that?", "Where was the one before?", unlike "said that …", "this year", "the one that …";
 # "Who else is bidding?", "How did Astana react?"
 _POINTS_BACK = re.compile(
-    r"(?i)\b(?:that|the same|next|then|too|as well|else|answer|react|respond|reply)\W*$"
-    r"|\b(?:who|what|where|which \w+|anybody|anyone|anything) else\b(?! (?:than|but|besides)\b)"
+    r"(?i)\b(?:that|the same|next|then|too|as well)\W*$|\bhow (?:\w+ ){2,5}(?:answer|react|respond|reply)\W*$"
+    r"|\b(?:who|what|where|how|which \w+|(?:some|any)(?:body|one|thing)) else\b(?!.*\b(?:than|but|besides|except)\b)"
     r"|\b(?:(?:the|that|which) (?:one|other)s?|same (?:one|question|thing))\b(?! (?:of|that|who|in which|hand|day)\b)"
     rf"|(?:\b(?:this|these|those)|(?:^|\b(?:{_AUX}|after|about|of) )that)\b"
     r"(?! (?:year|month|week|quarter|century|report|paper|documents?|articles?|text|file)\b)"

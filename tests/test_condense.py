@@ -178,6 +178,8 @@ REWRITES = [
 ]
 
 STANDING = [
+    "Which question did Putin refuse to answer?",
+    "What else is Kazakhstan planning besides a power plant?",
     "What did Tokayev say about his visit?",
     "Why did Putin say he was pleased?",
     "Did Putin and Nazarbayev say that they met?",

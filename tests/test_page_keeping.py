@@ -92,6 +92,7 @@ def test_a_verdict_in_the_browser_is_kept_with_its_comment(
         expect(page.locator("#toast")).to_contain_text("Thank you")
         expect(turn.get_by_role("button", name="Wrong")).to_have_attribute("aria-pressed", "true")
         turn.get_by_label("Why?").fill("Tungsten is")
+        page.locator("#turn-1 .question").click()
         ask(page, "Who won the chess tournament of Zorblatt?")
         comment = page.locator("#turn-2").get_by_label("Why?")
         expect(comment).to_have_value("Tungsten is")  # what is being written outlives the next answer

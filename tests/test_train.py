@@ -1,8 +1,11 @@
 """What the reader learns from: encoded examples, batches of them, and losses."""
 
+import argparse
 import gzip
 import json
 import math
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -112,15 +115,42 @@ def test_what_a_model_says_is_kept_by_word_piece_in_the_order_of_the_examples(ta
     assert said[:, 0].tolist() == table.ids.half().tolist()
 
 
-def test_a_run_ends_when_its_losses_are_no_numbers(
-    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader, "REPORT_EVERY", 1)
-    arguments = reader.arguments_of("").parse_args(["", str(tmp_path), "--batch", "2", "--examples", "20"])
-    arguments.rate = math.inf
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """What a run changes of its process is put back."""
+    handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
+    yield
+    signal.signal(signal.SIGTERM, handler)
+    torch.set_num_threads(threads)
+
+
+def run(table: Table, folder: Path, **changed: float) -> reader.Run:
+    arguments = reader.arguments_of("").parse_args(["", str(folder), "--batch", "2", "--examples", "4"])
+    return reader.train(
+        reader.new_model(), reader.read_by_bert, table, argparse.Namespace(**{**vars(arguments), **changed})
+    )
+
+
+@pytest.mark.usefixtures("as_before")
+def test_a_run_ends_without_a_checkpoint_when_its_losses_are_no_numbers(table: Table, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="the losses are no numbers"):
-        reader.train(reader.new_model(), reader.read_by_bert, table, arguments)
+        run(table, tmp_path, rate=math.inf)
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_was_stopped_is_not_measured_and_goes_on_from_its_checkpoint(table: Table, tmp_path: Path) -> None:
+    stopped = run(table, tmp_path, minutes=0)
+    assert stopped.progress.step == 1
+    with pytest.raises(SystemExit, match="stopped at step 1 of 2"):
+        stopped.averaged()
+    run(table, tmp_path).averaged()
+
+
+def test_every_part_but_the_whole_leaves_something_out() -> None:
+    made = ["given", "adversarial", "searched", "removed", "reworded", "question-name", "restated", "stated-wrongly"]
+    rows = [{"kind": kind, "source": source} for kind in made for source in ("squad2_tune", "policyqa_dev")]
+    assert [name for name, belongs in PARTS.items() if all(map(belongs, rows))] == ["everything"]
 
 
 def test_a_shorter_example_counts_the_same_beside_a_longer_one(table: Table) -> None:

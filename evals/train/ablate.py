@@ -29,7 +29,7 @@ PARTS: dict[str, Callable[[Row], bool]] = {
     "without made-up unanswerables": lambda row: not row["kind"].startswith(MADE_UP),
     "without searched passages": lambda row: not row["kind"].startswith("searched"),
     "without removed answers": lambda row: not row["kind"].startswith("removed"),
-    "without rewordings": lambda row: not row["kind"].endswith("-reworded"),
+    "without rewordings": lambda row: row["kind"] != "reworded",
     "without statements": lambda row: "stated" not in row["kind"],
     "without reviews, forum and policies": lambda row: row["source"] in PLAIN_SOURCES,
     "plain recipe": lambda row: row["source"] in PLAIN_SOURCES and row["kind"] in PLAIN_KINDS,

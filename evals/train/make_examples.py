@@ -19,7 +19,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import bm25s
@@ -248,7 +248,8 @@ class Maker:
         said = said or statements.restated(example, rng)
         if said is None:
             return
-        yield (corrupt.reworded(said, self._thesaurus, rng) if rng.random() < 0.3 else None) or said
+        changed = corrupt.reworded(said, self._thesaurus, rng) if rng.random() < 0.3 else None
+        yield replace(changed, kind=said.kind) if changed else said
         wrong = statements.answered_wrongly(example, names, rng) if said.kind == "stated" else None
         if wrong is None:
             rule = rng.choice([corrupt.question_swapped, corrupt.question_swapped, self._rules["neighbour"]])

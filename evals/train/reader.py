@@ -12,7 +12,6 @@ over the latest steps (average/).
 """
 
 import argparse
-import math
 import os
 import shutil
 import signal
@@ -116,8 +115,8 @@ def read_by_bert(model: Any, batch: Batch) -> Tensor:
 def train(model: Any, forward: Forward, examples: Table, arguments: argparse.Namespace) -> "Run":
     """Run the steps that are left."""
     arguments.out.mkdir(parents=True, exist_ok=True)
-    run = Run(model.to(DEVICE), forward, arguments.out, arguments.rate)
     n_steps = arguments.examples // arguments.batch
+    run = Run(model.to(DEVICE), forward, arguments.out, arguments.rate, n_steps)
     asked_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked_to_end.set())
     began = saved = time.monotonic()
@@ -127,7 +126,7 @@ def train(model: Any, forward: Forward, examples: Table, arguments: argparse.Nam
         parts = torch.split(rows, arguments.micro) if DEVICE == "cpu" else [rows]
         run.step([examples.batch(part) for part in parts], arguments.rate * _schedule(run.progress.step / n_steps))
         if run.progress.step % REPORT_EVERY == 0:
-            print(run.report(n_steps, arguments.batch), flush=True)
+            print(run.report(arguments.batch), flush=True)
         if asked_to_end.is_set() or time.monotonic() - began > arguments.minutes * 60:
             break
         if time.monotonic() - saved > arguments.every * 60:
@@ -142,12 +141,13 @@ def train(model: Any, forward: Forward, examples: Table, arguments: argparse.Nam
 class Run:
     """A model in training, its optimizer, its average, and the folder where all of it is kept."""
 
-    def __init__(self, model: Any, forward: Forward, folder: Path, rate: float) -> None:
+    def __init__(self, model: Any, forward: Forward, folder: Path, rate: float, n_steps: int) -> None:
         torch.set_num_threads(1)  # threads that wait for one another at every small sum wait for a busy core
         model.base_model.embeddings.word_embeddings.weight.requires_grad_(False)
         self.model = model.train()
         self.forward = forward
         self.folder = folder
+        self.n_steps = n_steps
         self.progress = Progress()
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.names, self.parameters = [name for name, _ in named], [p for _, p in named]
@@ -186,27 +186,32 @@ class Run:
         return torch.autograd.grad(loss, self.parameters), said.detach()
 
     def averaged(self) -> Any:
-        """Return the model with the average of its weights, to be read with."""
+        """Return the model with the average of its weights. Ends the program if the run was stopped before its end."""
+        if self.progress.step < self.n_steps:
+            raise SystemExit(f"{self.folder}: stopped at step {self.progress.step} of {self.n_steps}; run it again")
         with torch.no_grad():
             for parameter, mean in zip(self.parameters, self.average, strict=True):
                 parameter.copy_(mean)
         return self.model.eval()
 
-    def report(self, n_steps: int, batch: int) -> str:
-        """Return the mean losses of the latest steps, in words, and keep them. Ends the run if they are no numbers."""
+    def report(self, batch: int) -> str:
+        """Return the mean losses of the latest steps, in words, and keep them."""
+        self._check()
         means = [round(m, 4) for m in torch.stack(self._recent).mean(0).tolist()]
-        if not all(map(math.isfinite, means)):
-            raise SystemExit(
-                f"step {self.progress.step}: the losses are no numbers any more; begin with a lower --rate"
-            )
         self.progress.losses.append((self.progress.step, *means))
         speed = REPORT_EVERY * batch / (time.monotonic() - self._reported)
         self._reported = time.monotonic()
         shown = " ".join(f"{name} {mean:.3f}" for name, mean in zip(LOSSES, means, strict=True))
-        return f"step {self.progress.step}/{n_steps} {shown} {speed:.1f} examples/s"
+        return f"step {self.progress.step}/{self.n_steps} {shown} {speed:.1f} examples/s"
+
+    def _check(self) -> None:
+        """End the program if a loss of the latest steps is no number."""
+        if self._recent and not torch.stack(self._recent).isfinite().all():
+            raise SystemExit(f"step {self.progress.step}: the losses are no numbers any more; try a lower --rate")
 
     def save(self) -> None:
-        """Write the checkpoint and both models; a checkpoint is replaced whole."""
+        """Write the checkpoint and both models; a checkpoint is replaced whole, and by none that is of no use."""
+        self._check()
         self.progress.seconds += time.monotonic() - self._since
         self._since = time.monotonic()
         state = {

@@ -122,7 +122,9 @@ def _answer(claims: Sequence[Claim], number: int, mode: str) -> str:
         seen.update(c.marker for c in claim.citations)
         said_by = _said_by(claim) if mode == "quotes" else ""
         statement = f'<span class="statement">{_statement(claim)}</span>'
-        paragraphs.append(f'<div class="claim"><p>{statement}&#8239;{markers}</p>{said_by}</div>')
+        paragraphs.append(
+            f'<div class="claim"><p>{statement}&#8239;<span class="markers">{markers}</span></p>{said_by}</div>'
+        )
     differ = mode == "quotes" and len({claim.citations[0].source for claim in claims}) > 1
     return f'<div class="answer{" beside" if differ else ""}">{"".join(paragraphs)}</div>'
 

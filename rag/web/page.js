@@ -295,28 +295,35 @@
     keep();
   }
 
-  // A comment outlives that the next answer brings all turns anew.
-  const drafts = new Map(); // what is typed for a turn
-  const draftOf = (turn) => `${turn.id} ${turn.dataset.question}`;
+  // A comment that is being written outlives the next answer, which brings all turns anew.
+  const drafts = new Map(); // record of a turn -> what is typed for it, and where in it
+  let writing = ""; // the record of the turn whose comment has the focus
+
+  function noteDraft({ target }) {
+    const form = target.closest?.("form.comment");
+    if (!form) return;
+    writing = form.closest(".turn").dataset.record;
+    drafts.set(writing, { text: form.comment.value, at: form.comment.selectionStart });
+  }
+  for (const name of ["input", "focusin"]) document.addEventListener(name, noteDraft);
+
+  // What is taken from the page loses the focus, too: only what stays was left by the reader.
+  document.addEventListener("focusout", ({ target }) => {
+    if (target.closest?.("form.comment")) setTimeout(() => target.isConnected && (writing = ""));
+  });
 
   function bringDrafts() {
-    if (!drafts.size) return;
-    for (const form of all("form.comment[hidden]")) {
-      const draft = drafts.get(draftOf(form.closest(".turn")));
+    for (const form of all(".turn:not([data-verdict='']) form.comment[hidden]")) {
+      const { record } = form.closest(".turn").dataset;
+      const draft = drafts.get(record);
       if (!draft) continue;
       form.hidden = false;
       form.comment.value = draft.text;
-      if (draft.isFocused) form.comment.focus({ preventScroll: true });
+      if (record !== writing || document.activeElement !== document.body) continue;
+      form.comment.focus({ preventScroll: true });
+      form.comment.setSelectionRange(draft.at, draft.at);
     }
   }
-
-  function noteDraft(event) {
-    const form = event.target.closest?.("form.comment");
-    if (!form) return;
-    drafts.set(draftOf(form.closest(".turn")), { text: form.comment.value, isFocused: event.type !== "focusout" });
-  }
-  document.addEventListener("input", noteDraft);
-  document.addEventListener("focusout", (event) => event.relatedTarget && noteDraft(event));
 
   const ACTIONS = {
     "[data-wire]": press,
@@ -348,7 +355,7 @@
     const turn = event.target.closest(".turn");
     tell("feedback", { turn: event.target.dataset.turn, verdict: turn.dataset.verdict, comment: event.target.comment.value });
     event.target.hidden = true;
-    drafts.delete(draftOf(turn));
+    drafts.delete(turn.dataset.record);
   });
 
   for (const name of ["input", "change"]) {
