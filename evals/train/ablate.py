@@ -9,12 +9,11 @@ of JSON for each: the figures of measure_reader with their intervals.
 import json
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 
-from evals.train.batches import UNJUDGED, Table, read_rows, read_table
+from evals.train.batches import UNJUDGED, Table, encoded, read_rows
 from evals.train.held_out import measured, scores
 from evals.train.reader import CORES, arguments_of, new_model, read_by_bert, train
 
@@ -42,11 +41,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.set_defaults(examples=300_000, batch=256, rate=3.5e-4)
     arguments = parser.parse_args()
-    path = arguments.data / "train.jsonl.gz"
-    rows, examples = read_rows(path), read_table([path], processes=CORES)
+    rows, held_out = (read_rows(arguments.data / f"{name}.jsonl.gz") for name in ("train", "dev"))
+    examples, asked = (encoded(some, processes=CORES) for some in (rows, held_out))
     for name in arguments.only:
-        figures = measured_after_training(name, part(examples, rows, PARTS[name]), arguments)
-        print(json.dumps({name: figures}), flush=True)
+        model = trained(name, part(examples, rows, PARTS[name]), arguments)
+        print(json.dumps({name: measured(held_out, asked, scores(model, read_by_bert, asked))}), flush=True)
 
 
 def part(examples: Table, rows: Sequence[Row], belongs: Callable[[Row], bool]) -> Table:
@@ -54,13 +53,12 @@ def part(examples: Table, rows: Sequence[Row], belongs: Callable[[Row], bool]) -
     return examples.chosen(torch.tensor([row["kind"] != UNJUDGED and belongs(row) for row in rows]))
 
 
-def measured_after_training(name: str, examples: Table, arguments: Namespace) -> dict[str, dict[str, Any]]:
-    """Train a reader on these examples, and measure it."""
+def trained(name: str, examples: Table, arguments: Namespace) -> Any:
+    """Return a reader that learnt from these examples."""
     chosen = {**vars(arguments), **(PLAIN if name == "plain recipe" else {})}
     chosen["out"] = arguments.out / name.replace(" ", "-").replace(",", "")
     torch.manual_seed(arguments.seed)
-    run = train(new_model(), read_by_bert, examples, Namespace(**chosen))
-    return measured(arguments.data / "dev.jsonl.gz", partial(scores, run.averaged(), read_by_bert))
+    return train(new_model(), read_by_bert, examples, Namespace(**chosen)).averaged()
 
 
 if __name__ == "__main__":

@@ -129,7 +129,11 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 def read_table(paths: Sequence[Path], *, processes: int) -> Table:
     """Return the encoded examples of files, in their order."""
-    rows = list(chain.from_iterable(map(read_rows, paths)))
+    return encoded(list(chain.from_iterable(map(read_rows, paths))), processes=processes)
+
+
+def encoded(rows: Sequence[dict[str, Any]], *, processes: int) -> Table:
+    """Return examples, as make_examples wrote them, encoded, in their order."""
     parts = [rows[i : i + _AT_ONCE] for i in range(0, len(rows), _AT_ONCE)]
     with ProcessPoolExecutor(processes) as pool:
         return table(list(chain.from_iterable(pool.map(_targets, parts))))

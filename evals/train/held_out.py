@@ -3,17 +3,16 @@
 Used for the reader and its teacher alike. The reader as it ships is measured by ``measure_reader``.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evals.train.batches import Table, read_rows, read_table
+from evals.train.batches import Table
 from evals.train.measure_reader import TASKS, Judged, measure
-from evals.train.reader import CORES, DEVICE, Forward
+from evals.train.reader import DEVICE, Forward
 from rag.reader import LABELS, Reading
 
 AT_ONCE = 1024 if DEVICE == "cuda" else 16  # examples that are read together
@@ -35,11 +34,14 @@ def scores(model: Any, forward: Forward, examples: Table) -> NDArray[np.float16]
     return found.cpu().numpy()
 
 
-def measured(path: Path, said: Callable[[Table], NDArray[np.float16]]) -> dict[str, dict[str, Any]]:
-    """Return the figures of each task of measure_reader over a file of examples; said: outputs of each word piece."""
-    rows = read_rows(path)
-    examples = read_table([path], processes=CORES)
-    outputs = said(examples).astype(np.float64)
+def measured(
+    rows: Sequence[dict[str, Any]], examples: Table, outputs: NDArray[np.float16]
+) -> dict[str, dict[str, Any]]:
+    """Return the figures of each task of measure_reader.
+
+    rows: examples as make_examples wrote them; examples: the same, encoded; outputs: (n_pieces, 4), what a model says.
+    """
+    outputs = outputs.astype(np.float64)
     figures = {}
     for name, (sources, kinds) in TASKS.items():
         judged = []

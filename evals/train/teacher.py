@@ -12,7 +12,6 @@ held-out articles.
 import hashlib
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 from transformers import MPNetForTokenClassification
 
-from evals.train.batches import Batch, Table, read_table
+from evals.train.batches import Batch, Table, encoded, read_rows, read_table
 from evals.train.held_out import measured, scores
 from evals.train.reader import CORES, arguments_of, train
 from rag.reader import CLS, LABELS, PAD, SEP
@@ -39,9 +38,11 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     examples = as_mpnet(read_table([arguments.data / f"{n}.jsonl.gz" for n in ("train", "found")], processes=CORES))
     run = train(new_teacher(arguments.encoder), read_by_mpnet, examples.chosen(examples.judged), arguments)
-    said = partial(scores, run.averaged(), read_by_mpnet)
-    print(json.dumps(measured(arguments.data / "dev.jsonl.gz", lambda held_out: said(as_mpnet(held_out)))))
-    np.save(arguments.out / "scores.npy", said(examples))
+    model = run.averaged()
+    held_out = read_rows(arguments.data / "dev.jsonl.gz")
+    asked = as_mpnet(encoded(held_out, processes=CORES))
+    print(json.dumps(measured(held_out, asked, scores(model, read_by_mpnet, asked))), flush=True)
+    np.save(arguments.out / "scores.npy", scores(model, read_by_mpnet, examples))
 
 
 def new_teacher(folder: Path) -> Any:
