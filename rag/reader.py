@@ -27,7 +27,6 @@ LABELS = ("answers", "evidence", "start", "end")  # what the four outputs of a t
 MAX_PIECES = 320  # a passage has at most some 220 word pieces, a question seldom 40
 MAX_QUESTION_PIECES = 64
 _MAX_ANSWER_PIECES = 24
-_BATCH = 3  # passages; small batches keep their numbers in the cache and the workers evenly busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +83,23 @@ class Reading:
 class Reader:
     """The model's forward pass over questions and passages; safe to share between threads.
 
-    Passages go to single-threaded workers in batches of like length: one core that another program keeps busy would
-    otherwise hold up all. bf16 where the processor has it, since that is two to three times as fast.
+    Passages go to single-threaded workers in batches of like length, as many for each worker: one core that another
+    program keeps busy would otherwise hold up all. bf16 where the processor has it, since that is two to three times as
+    fast.
     """
 
     def __init__(self, folder: Path, *, threads: int = 0, bf16: bool | None = None) -> None:
         self._folder = folder
         self._threads = threads or _cores()
-        self._bf16 = bf16
+        self._asked_for_bf16 = bf16
         self._lock = threading.Lock()
 
     def read(self, questions: Sequence[str], passages: Sequence[Sequence[str]]) -> list[Reading]:
         """Return what the model says of each passage, given as its sentences, for the question of the same number."""
         pairs = [encode_pair(self._tokenizer, q, texts) for q, texts in zip(questions, passages, strict=True)]
         order = sorted(range(len(pairs)), key=lambda i: -len(pairs[i].ids))
-        parts = [order[i : i + _BATCH] for i in range(0, len(order), _BATCH)]
+        n_parts = self._threads * math.ceil(len(order) / (self._threads * self._largest_batch))
+        parts = [part.tolist() for part in np.array_split(order, min(n_parts, len(order)))] if order else []
         read: dict[int, Reading] = {}
         with self._lock:  # the threads of one question are all that the processor has
             for part, found in zip(
@@ -119,6 +120,14 @@ class Reader:
         with torch.inference_mode():
             logits = self._model(input_ids=ids, token_type_ids=types, attention_mask=mask).logits.float().numpy()
         return [_reading(pair, logits[row]) for row, pair in enumerate(pairs)]
+
+    @cached_property
+    def _bf16(self) -> bool:
+        return has_bf16() if self._asked_for_bf16 is None else self._asked_for_bf16
+
+    @property
+    def _largest_batch(self) -> int:
+        return 4 if self._bf16 else 1  # bf16 needs many rows to be fast; fp32 does not, and one passage pads nothing
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -143,8 +152,7 @@ class Reader:
         from transformers import BertForTokenClassification  # noqa: PLC0415 - seconds to import
         from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - comes with the above
 
-        bf16 = has_bf16() if self._bf16 is None else self._bf16
-        kind = torch.bfloat16 if bf16 else torch.float32
+        kind = torch.bfloat16 if self._bf16 else torch.float32
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as for the encoder
         try:
             model: Any = BertForTokenClassification.from_pretrained(
