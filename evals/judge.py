@@ -14,6 +14,7 @@ from evals.gold import Part, Place, Question
 from rag.answer import quotable_from
 
 RANKS = (1, 3, 5, 10)  # the k of recall at k
+NEAREST_RANKS = (1, 5)  # of the sentences that a refusal shows
 
 # Where a wrong answer was lost, in the order of the pipeline.
 LOST_AT = {
@@ -109,6 +110,8 @@ def judge(
     scores = {"right": float(right), "failed": float(failed)}
     if question.answerable:
         scores |= _found_scores(question, read, ranked) | _said_scores(question, said, cited, texts)
+        if not answered:
+            scores |= {f"nearest@{k}": float(_holds_evidence(_nearest(record, k), question)) for k in NEAREST_RANKS}
     if answered:
         scores |= _cited_scores(question, record, cited, texts)
     if failed:
@@ -139,6 +142,11 @@ def by_probability(read: Sequence[ReadPassage]) -> list[ReadSentence]:
         if sentence.probability > known.probability:
             best[sentence.place] = sentence
     return sorted(best.values(), key=lambda sentence: -sentence.probability)
+
+
+def _nearest(record: Mapping[str, Any], k: int) -> list[Place]:
+    """Return the k sentences that a refusal shows first; none for a failure, and where nothing was read."""
+    return [Place(hit["source"], **hit["sentence"]) for hit in record.get("nearest", ())[:k]]
 
 
 def _holds_evidence(units: Sequence[Place], question: Question) -> bool:

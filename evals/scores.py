@@ -21,7 +21,7 @@ from scipy.stats import DegenerateDataWarning, binomtest, bootstrap
 
 from evals import metrics
 from evals.gold import Question
-from evals.judge import LOST_AT, RANKS, Outcome
+from evals.judge import LOST_AT, NEAREST_RANKS, RANKS, Outcome
 
 FORMAT = 1  # of a summary
 N_RESAMPLES = 2_000
@@ -179,6 +179,8 @@ METRICS: tuple[Metric, ...] = (
               metrics.refusal_f1, "refused or unanswerable"),
     _refusals("over_refusal", "over-refusal", "answerable questions that are refused, or failed",
               metrics.over_refusal, "answerable", better="lower", guarded=True),
+    *(_mean(f"nearest@{k}", "abstention", f"nearest@{k}", "answerable questions refused, or failed, of which evidence "
+            f"is in the top {k} of the sentences shown all the same") for k in NEAREST_RANKS),
     _confidence("auroc", "AUROC", "how well the best sentence's probability tells answerable questions",
                 lambda t, at: metrics.auroc(t.sureness[at], t.answerable[at])),
     _confidence("aurc", "AURC", "share of wrong best sentences, mean over all thresholds",

@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TypedDict
 
 from rag.config import Settings
-from rag.evidence import PassageEvidence, likeliest
+from rag.evidence import PassageEvidence, SentenceEvidence, likeliest
 from rag.prompts import prompt_hash
 from rag.retrieve import Filters
-from rag.types import Abstention, Answer, Claim, Hit, Mode, Removed, Trace
+from rag.types import Abstention, Answer, Claim, Hit, Mode, Removed, Span, Trace, percent
 from rag.write import Draft
 
 _NEAREST = 5  # passages shown beside a refusal
@@ -90,9 +91,9 @@ class Asking:
             named = " ".join(f"“{question}”" for question in questions)
             self.notice = " ".join(filter(None, [self.notice, f"The documents may not answer this part: {named}"]))
 
-    def abstain(self, stage: str, reason: str, hits: tuple[Hit, ...] = ()) -> Abstention:
-        """Return that there is no answer, and why."""
-        return Abstention(self.question, reason, hits[:_NEAREST], self.trace, stage, mode=self.mode, **self._told())
+    def abstain(self, stage: str, reason: str, near: tuple[Hit, ...] = ()) -> Abstention:
+        """Return that there is no answer, why, and what came nearest."""
+        return Abstention(self.question, reason, near, self.trace, stage, mode=self.mode, **self._told())
 
     def _told(self) -> _Told:
         return {
@@ -109,14 +110,25 @@ def nothing_found(filters: Filters) -> str:
     return f"No passage of the documents that the filter lets through ({filters}) has anything to do with the question."
 
 
+def nearest(evidence: Sequence[Sequence[PassageEvidence]]) -> tuple[Hit, ...]:
+    """Return the passages with the likeliest sentences, likeliest first; a sentence that two of them share once."""
+    best: dict[tuple[str, Span], tuple[PassageEvidence, SentenceEvidence]] = {}
+    for read in sorted(chain.from_iterable(evidence), key=lambda read: read.probability, reverse=True):
+        for sentence in sorted(read.sentences, key=lambda s: s.probability, reverse=True)[:1]:
+            best.setdefault((read.passage.doc_id, sentence.span), (read, sentence))
+    return tuple(
+        Hit(read.passage, sentence.probability, rank, "evidence", sentence.span)
+        for rank, (read, sentence) in enumerate(islice(best.values(), _NEAREST), start=1)
+    )
+
+
 def no_evidence(evidence: Sequence[Sequence[PassageEvidence]], min_probability: float) -> str:
     """Return the reason of an abstention for which nothing read is sure enough."""
     read = [passage for passages in evidence for passage in passages]
     n_read = len({passage.passage.id for passage in read})
     which = f"None of the {n_read} passages" if n_read > 1 else "The one passage"
     does = "answers" if n_read > 1 else "does not answer"
-    percent = int(likeliest(read) * 100)  # never rounded up to what is asked for
     return (
         f"{which} read {does} the question surely enough: the likeliest sentence is right with a probability of "
-        f"{percent}%, and {min_probability:.0%} is asked for."
+        f"{percent(likeliest(read))}, and {min_probability:.0%} is asked for."
     )

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from rag.answer import Read, cite_all, select
-from rag.asking import Asking, no_evidence, nothing_found
+from rag.asking import Asking, nearest, no_evidence, nothing_found
 from rag.bm25 import Query
 from rag.catalog import Entry, Listed
 from rag.condense import condense
@@ -257,7 +257,7 @@ class Rag:
                 return
             asking.not_written(draft)
         if not quotes:
-            yield asking.abstain("evidence", no_evidence(evidence, self.min_probability), hits)
+            yield asking.abstain("evidence", no_evidence(evidence, self.min_probability), nearest(evidence))
             return
         yield from quotes
         asking.leave_open([q for q, e in zip(asked, evidence, strict=True) if likeliest(e) < self.min_probability])

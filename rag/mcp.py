@@ -79,6 +79,12 @@ class HitRecord(SpanRecord):
     text: str
 
 
+class NearRecord(HitRecord):
+    """A passage that was read in vain; ``score`` is the probability that ``sentence`` answers."""
+
+    sentence: SpanRecord | None
+
+
 class TraceRecord(TypedDict):
     """What produced the result."""
 
@@ -103,7 +109,7 @@ class AskRecord(TypedDict):
     citations: list[CitationRecord]
     reason: str | None
     stage: str | None
-    nearest: list[HitRecord]
+    nearest: list[NearRecord]
     notice: str | None
     trace: TraceRecord
 

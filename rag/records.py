@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag.errors import UsageError
-from rag.types import Abstention, Answer, Citation, Hit, Result, Trace
+from rag.types import Abstention, Answer, Citation, Hit, Result, Span, Trace
 
 Record = dict[str, Any]
 
@@ -38,7 +38,7 @@ def ask_record(result: Result, *, question_id: str | None = None) -> Record:
         "citations": [citation_record(citation) for citation in (answer.citations if answer else ())],
         "reason": abstention.reason if abstention else None,
         "stage": abstention.stage if abstention else None,
-        "nearest": [hit_record(hit) for hit in (abstention.nearest if abstention else ())],
+        "nearest": [near_record(hit) for hit in (abstention.nearest if abstention else ())],
         "notice": result.notice or None,
         "trace": trace_record(result.trace),
     }
@@ -56,6 +56,11 @@ def hit_record(hit: Hit) -> Record:
     }
 
 
+def near_record(hit: Hit) -> Record:
+    """Return a passage that was read in vain, with the place of the sentence that came nearest."""
+    return {**hit_record(hit), "sentence": _span_record(hit.sentence)}
+
+
 def citation_record(citation: Citation) -> Record:
     """Return a citation; the date as YYYY-MM-DD."""
     return {
@@ -67,8 +72,12 @@ def citation_record(citation: Citation) -> Record:
         "start": citation.span.start,
         "end": citation.span.end,
         "quote": citation.quote,
-        "answer": {"start": citation.answer.start, "end": citation.answer.end} if citation.answer else None,
+        "answer": _span_record(citation.answer),
     }
+
+
+def _span_record(span: Span | None) -> Record | None:
+    return {"start": span.start, "end": span.end} if span else None
 
 
 def trace_record(trace: Trace) -> Record:

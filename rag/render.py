@@ -11,11 +11,11 @@ from rag.characters import printable
 from rag.errors import DocumentError
 from rag.ingest import IngestReport, Prepared
 from rag.records import Record
-from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Removed, Result, Span
+from rag.types import Abstention, Answer, Citation, Claim, Exclusion, Hit, Removed, Result, Span, percent
 
 _SNIPPET_CHARS = 240
 _REFUSED = "No answer. "
-_NEAREST = "Nearest passages:"
+_NEAREST = "Nearest, with the probability that it answers:"
 _FOOTNOTES = "Sources:"
 
 
@@ -84,16 +84,26 @@ def hits_text(hits: Sequence[Hit]) -> RenderableType:
 
 
 def _hit(hit: Hit) -> RenderableType:
-    place = printable(_place(hit.passage.source, hit.passage.span))
-    head = Text(f"{hit.rank:>2}. {place}  {hit.score:.4f}", style="bold")
+    head = Text(f"{hit.rank:>2}. {_hit_place(hit)}  {_score(hit)}", style="bold")
     return Group(head, Padding(Text(_snippet(hit)), (0, 0, 0, 4), expand=False))
 
 
 def _hit_line(hit: Hit) -> str:
-    return f"{printable(_place(hit.passage.source, hit.passage.span))}: {_snippet(hit)}"
+    return f"{_hit_place(hit)} ({_score(hit)}): {_snippet(hit)}"
+
+
+def _hit_place(hit: Hit) -> str:
+    return printable(_place(hit.passage.source, hit.sentence or hit.passage.span))
+
+
+def _score(hit: Hit) -> str:
+    return percent(hit.score) if hit.sentence else f"{hit.score:.4f}"
 
 
 def _snippet(hit: Hit) -> str:
+    """Return the sentence that came nearest, or the passage's beginning."""
+    if hit.sentence:
+        return printable(hit.passage.quote(hit.sentence))
     text = printable(hit.passage.text)
     return text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
 

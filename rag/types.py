@@ -70,6 +70,11 @@ def span_of(unit_id: str) -> Span:
     return Span(int(start), int(end))
 
 
+def percent(probability: float) -> str:
+    """Return a probability as it is shown: rounded down, so that none seems to reach what is asked for and does not."""
+    return f"{int(probability * 100)}%"
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A loaded text and what is known about it; ``text`` never changes after loading.
@@ -147,12 +152,19 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage found for a question. ``rank`` counts from 1; what ``score`` means follows from ``via``."""
+    """A passage found for a question. ``rank`` counts from 1; what ``score`` means follows from ``via``.
+
+    sentence: the one of it that is likeliest to answer, for a passage that was read; ``score`` is its probability then.
+    """
 
     passage: Passage
     score: float
     rank: int
     via: Via
+    sentence: Span | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.sentence is None or self.passage.span.covers(self.sentence), f"hit {self.rank}: sentence outside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +282,8 @@ class Abstention:
     """The documents do not answer, or the question cannot be asked of them.
 
     stage: where the question ended: question | index | retrieve | evidence | gate.
-    nearest: the passages that came closest, best first; empty where nothing was searched.
+    nearest: the passages read that came closest, likeliest first, each with the sentence that did; empty where nothing
+        was read.
     removed, notice: as of an Answer.
     """
 

@@ -193,7 +193,7 @@ def test_ask_prints_an_answer_with_its_footnotes_or_one_object(seeds_index: Path
 def test_that_the_documents_do_not_answer_is_no_failure(seeds_index: Path):
     shown = done_well("ask", OFF_TOPIC, "--index", seeds_index)
     assert "No answer." in shown
-    assert "Nearest passages:" in shown
+    assert "Nearest, with the probability that it answers:" in shown
     record = json.loads(done_well("ask", ELECTION, "--until", "1999-12-31", "--index", seeds_index, "--json"))
     assert (record["answered"], record["stage"]) == (False, "retrieve")
 

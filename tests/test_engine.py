@@ -19,7 +19,7 @@ from rag.encode import SentenceEncoder
 from rag.errors import IndexMissing, InvalidValue, SettingsError, UsageError
 from rag.evidence import Candidate, PassageEvidence, SentenceEvidence
 from rag.question import question_itself
-from rag.types import Result, Span
+from rag.types import Result, Span, percent
 
 Open = Callable[..., Rag]
 
@@ -166,7 +166,22 @@ def test_what_the_documents_do_not_answer_is_refused_with_what_came_nearest(seed
     assert isinstance(result, Abstention)
     assert result.stage == "evidence"
     assert "8 passages" in result.reason
-    assert result.nearest == tuple(seeds.search("Who won the World Cup?", top_k=5))
+    assert [(hit.rank, hit.via) for hit in result.nearest] == [(rank, "evidence") for rank in range(1, 6)]
+    scores = [hit.score for hit in result.nearest]
+    assert scores == sorted(scores, reverse=True)
+    assert f"a probability of {percent(scores[0])}" in result.reason
+    assert all(hit.sentence in hit.passage.sentences for hit in result.nearest)
+    assert len({(hit.passage.doc_id, hit.sentence) for hit in result.nearest}) == 5
+
+
+def test_an_answer_that_is_not_sure_enough_comes_nearest(seeds: Rag, seeds_index: Path, encoder: SentenceEncoder):
+    (citation,) = seeds.ask(QUESTIONS[1]).citations
+    strict = Rag(Settings(index_dir=seeds_index, min_probability=1.0), encoder=encoder)
+    refusal = strict.ask(QUESTIONS[1])
+    strict.close()
+    assert isinstance(refusal, Abstention)
+    assert refusal.nearest[0].sentence == citation.span
+    assert 0.4 < refusal.nearest[0].score < 1.0
 
 
 # -- stages, claims, result --------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from evals.judge import LOST_AT, Outcome, ReadPassage, ReadSentence, by_probabil
 from rag.answer import FURTHER, _by_probability
 from rag.evidence import PassageEvidence, SentenceEvidence
 from rag.records import Record, ask_record, error_record
-from rag.types import Abstention, Answer, Citation, Claim, Passage, Span, Trace
+from rag.types import Abstention, Answer, Citation, Claim, Hit, Passage, Span, Trace
 
 ALICE = "Alice signed the treaty."
 BOB = "Bob watched the treaty burn."
@@ -249,7 +249,24 @@ def test_a_failure_is_as_sure_and_as_wrong_as_can_be(asked: Question, read: Sequ
 def test_a_failure_has_every_score_that_an_answer_has_but_those_of_what_was_said():
     for asked in (question(ALICE), question()):
         expected = set(judged(asked, answered(ALICE)).scores) - {"quotes_exact", "markers_resolve"}
-        assert set(judged(asked, FAILED, ()).scores) == expected
+        nearest = (
+            {"nearest@1", "nearest@5"} if asked.answerable else set()
+        )  # only what shows no answer shows what came nearest
+        assert set(judged(asked, FAILED, ()).scores) == expected | nearest
+
+
+@pytest.mark.parametrize(
+    ("shown", "right"), [((ALICE, BOB), [1, 1]), ((BOB, ALICE), [0, 1]), ((BOB,), [0, 0]), ((), [0, 0])]
+)
+def test_a_refusal_may_show_the_answer_as_what_came_nearest(shown: Sequence[str], right: list[int]):
+    whole = Passage("p", "d", Span(0, len(TEXTS["a.txt"])), "", source="a.txt", text=TEXTS["a.txt"])
+    near = [Span(place(sentence).start, place(sentence).end) for sentence in shown]
+    hits = tuple(Hit(whole, 0.3, rank, "evidence", span) for rank, span in enumerate(near, start=1))
+    record = ask_record(Abstention("Who signed the treaty?", "No.", hits, TRACE), question_id="q")
+    scores = judged(question(ALICE), record).scores
+    assert [scores["nearest@1"], scores["nearest@5"]] == right
+    assert "nearest@1" not in judged(question(), record).scores
+    assert "nearest@1" not in judged(question(ALICE), answered(ALICE)).scores
 
 
 @pytest.mark.parametrize("asked", [question(ALICE), question()], ids=["answerable", "unanswerable"])

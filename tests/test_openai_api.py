@@ -83,7 +83,7 @@ def test_an_annotation_leads_from_a_marker_to_the_characters_it_stands_on(client
 def test_a_refusal_says_so_and_shows_what_came_nearest(client: OpenAI):
     (choice,) = client.chat.completions.create(model="footnote", messages=said(OFF_TOPIC)).choices
     assert str(choice.message.content).startswith("No answer. ")
-    assert "Nearest passages:" in str(choice.message.content)
+    assert "Nearest, with the probability that it answers:\n- " in str(choice.message.content)
     assert choice.message.annotations == []
     assert choice.message.model_extra["footnote"]["answered"] is False
 

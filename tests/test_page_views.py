@@ -253,6 +253,21 @@ def test_an_abstention_names_its_reason_and_lists_the_nearest_passages() -> None
     assert not evidence.text("mark")
 
 
+def test_the_sentence_that_came_nearest_stands_before_its_passage_and_is_marked_in_it() -> None:
+    text = "One <is> one. Two is two."
+    near = replace(a_hit(text, 0, 25), sentence=Span(14, 25), score=0.3999, via="evidence")
+    turns = (Turn("Who?", result=Abstention("Who?", "Nothing is sure.", (near,), TRACE)),)
+    page = Reader(evidence_html(turns))
+    assert page.text("span", "snippet") == ["Two is two."]
+    assert page.text("span", "place") == ["a.txt characters 14–25 · 39% likely to answer"]
+    assert page.text("blockquote") == [text]
+    assert page.text("mark") == ["Two is two."]
+    assert pointed_at(Pointer(turn=1, nearest=0), turns) == (
+        "d",
+        [Place("Nearest sentence", Span(14, 25), "Two is two.", is_chosen=True)],
+    )
+
+
 def test_a_greeting_is_not_called_unanswered() -> None:
     greeting = Abstention("Hi", "Hello.", (), TRACE, stage="question")
     assert "do not answer" not in conversation_html([Turn("Hi", result=greeting)])

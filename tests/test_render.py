@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from rag.characters import printable
 from rag.encode import SentenceEncoder
 from rag.errors import EmptyDocument
 from rag.ingest import IngestReport, Prepared
-from rag.render import hits_text, preview_record, preview_text, report_record, report_text, result_text
+from rag.render import hits_text, plain_text, preview_record, preview_text, report_record, report_text, result_text
 from rag.types import Abstention, Answer, Citation, Claim, Document, Exclusion, Hit, Passage, Removed, Span, Trace
 
 Open = Callable[..., Rag]
@@ -108,6 +109,13 @@ def test_nothing_in_an_answer_reaches_the_terminal_as_control(quote: str, source
     assert set(dangerous(shown(made, color=True))) == {"\x1b"}
 
 
+def test_a_refusal_shows_the_sentence_that_came_nearest_with_its_place_and_probability():
+    near = replace(hit("One is one. Two is two."), sentence=Span(22, 33), score=0.3999, via="evidence")
+    refusal = abstention(nearest=(near,))
+    assert " 1. a.txt:22-33  39%\n    Two is two.\n" in shown(result_text(refusal))
+    assert "- a.txt:22-33 (39%): Two is two." in plain_text(refusal)
+
+
 @given(ANY, ANY, ANY)
 def test_nothing_in_a_refusal_or_a_hit_reaches_the_terminal_as_control(reason: str, text: str, source: str):
     near = hit(EVIL + text, source=EVIL + source)
@@ -158,7 +166,7 @@ def test_a_quote_of_several_lines_is_one_claim_on_one_line():
 def test_a_refusal_shows_its_reason_and_what_came_nearest():
     assert lines(result_text(abstention("Nothing answers.", nearest=(hit(), hit("Beta did not.", rank=2))))) == [
         "No answer. Nothing answers.",
-        "Nearest passages:",
+        "Nearest, with the probability that it answers:",
         " 1. a.txt:10-23  0.0312",
         "    Alpha signed.",
         " 2. a.txt:10-23  0.0312",

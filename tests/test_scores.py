@@ -27,6 +27,7 @@ SEARCH = {  # as many names as the judge gives
     for unit in ("passage", "retrieved", "sentence")
     for measure in (*(f"{m}@{k}" for m in ("recall", "all") for k in (1, 3, 5, 10)), "mrr", "ndcg@10")
 }
+NEAREST = ("nearest@1", "nearest@5")
 
 
 @pytest.fixture
@@ -84,14 +85,15 @@ def unanswerable(n: int, *, answered: bool = False, failed: bool = False, confid
 
 
 def refused(n: int, *, confidence: float = 0.4) -> Row:
-    """An answerable question that was refused."""
+    """An answerable question that was refused, with the answer shown as what came nearest."""
     values = {"right": 0.0, "failed": 0.0, "facts": 0.0, "token_f1": 0.0, "citation_recall": 0.0, **SEARCH}
+    values |= dict.fromkeys(NEAREST, 1.0)
     return row(n) | {"answered": False, "lost_at": "refuse", "confidence": confidence, "scores": values}
 
 
 def failed(n: int) -> Row:
     """An answerable question that ended in an error."""
-    values = {"extra_sentences": 1.0, "citation_precision": 0.0, **dict.fromkeys(SEARCH, 0.0)}
+    values = {"extra_sentences": 1.0, "citation_precision": 0.0, **dict.fromkeys([*NEAREST, *SEARCH], 0.0)}
     return refused(n) | {
         "failed": True,
         "lost_at": "failed",
@@ -202,6 +204,7 @@ N_OF = {
     "refusal_recall": 4,  # unanswerable: 4 to 7
     "refusal_f1": 5,  # either of the two: 3 to 7
     "over_refusal": 4,
+    **dict.fromkeys(NEAREST, 1),  # refused all the same: 3
     "auroc": 8,
     "aurc": 8,
     "ece": 8,
@@ -403,7 +406,8 @@ def calibrated() -> list[Row]:
         for n in range(10):
             right = n < tenth
             changes = {"confidence": tenth / 10, "confident_right": right, "right": float(right), "token_f1": n / 10}
-            rows.append(row(len(rows), **changes))
+            nearest = {} if tenth > 4 else dict.fromkeys(NEAREST, float(right))  # as if it had been refused
+            rows.append(row(len(rows), **changes, **nearest))
     return [*rows, *(unanswerable(90 + n, confidence=0.0, answered=n > 25) for n in range(30))]
 
 

@@ -6,7 +6,7 @@ Cards are named ``turn-N-note-M``, which is where the markers of ``conversation_
 
 from collections.abc import Iterator, Sequence
 
-from rag.types import Abstention, Answer, Citation, Hit, Span
+from rag.types import Abstention, Answer, Citation, Hit, Span, percent
 from rag.web.markup import about, counted, problem, shown
 from rag.web.turn import Turn
 
@@ -45,7 +45,7 @@ def _cards(turn: Turn, number: int) -> str:
     if not isinstance(turn.result, Abstention):
         return ""
     if turn.found is None:
-        head = "Nearest passages. None of them was found to answer the question."
+        head = "What came nearest. None of it answers the question surely enough."
         return _passages(head, turn.result.nearest, "nearest", number)
     head = f"Found by searching: {counted(len(turn.found), 'passage')}. None was found to answer the question."
     return _passages(head, turn.found, "found", number)
@@ -102,14 +102,31 @@ def _passages(head: str, hits: Sequence[Hit], kind: str, number: int) -> str:
 
 
 def _passage(hit: Hit, which: str, number: int) -> str:
-    text, passage = hit.passage.text, hit.passage
-    snippet = text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
+    passage = hit.passage
     opener = _opener(which, number, f"the document of this passage, {passage.source}") if passage.doc_id else ""
+    likely = f" · {percent(hit.score)} likely to answer" if hit.sentence else ""
     return (
-        f'<details class="card nearest"><summary><span class="snippet">{shown(" ".join(snippet.split()))}</span>'
-        f"{_place(passage.source, passage.span)}</summary>"
-        f"<blockquote>{shown(text)}</blockquote><footer>{opener}</footer></details>"
+        f'<details class="card nearest"><summary><span class="snippet">{shown(" ".join(_snippet(hit).split()))}</span>'
+        f"{_place(passage.source, hit.sentence or passage.span, likely)}</summary>"
+        f"<blockquote>{_with_sentence(hit)}</blockquote><footer>{opener}</footer></details>"
     )
+
+
+def _snippet(hit: Hit) -> str:
+    """Return the sentence that came nearest, or the passage's beginning."""
+    if hit.sentence:
+        return hit.passage.quote(hit.sentence)
+    text = hit.passage.text
+    return text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
+
+
+def _with_sentence(hit: Hit) -> str:
+    """Return the passage, the sentence that came nearest marked in it."""
+    text, sentence = hit.passage.text, hit.sentence
+    if sentence is None:
+        return shown(text)
+    start, end = sentence.start - hit.passage.span.start, sentence.end - hit.passage.span.start
+    return f"{shown(text[:start])}<mark>{shown(text[start:end])}</mark>{shown(text[end:])}"
 
 
 def _opener(which: str, number: int, what: str) -> str:
@@ -119,6 +136,6 @@ def _opener(which: str, number: int, what: str) -> str:
     )
 
 
-def _place(source: str, span: Span) -> str:
+def _place(source: str, span: Span, more: str = "") -> str:
     offsets = f'<span class="offsets">characters {span.start}–{span.end}</span>'
-    return f'<span class="place"><code>{shown(source)}</code> {offsets}</span>'
+    return f'<span class="place"><code>{shown(source)}</code> {offsets}{more}</span>'

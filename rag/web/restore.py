@@ -56,6 +56,7 @@ class _Hit(_Range):
     score: float
     source: str
     text: str
+    sentence: _Range | None = None  # conversations kept by earlier versions have none
 
 
 class _Trace(_Kept):
@@ -166,4 +167,5 @@ def _hit(kept: _Hit, reading: Reading | None) -> Hit:
         source=kept.source,
         text=kept.text,
     )
-    return Hit(passage, kept.score, kept.rank, "evidence")
+    sentence = Span(kept.sentence.start, kept.sentence.end) if kept.sentence else None
+    return Hit(passage, kept.score, kept.rank, "evidence", sentence)
