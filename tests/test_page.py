@@ -215,7 +215,7 @@ def test_a_marker_of_an_earlier_answer_is_still_at_work(url: str, open_page: Ope
 def test_a_refusal_looks_different_and_lists_the_nearest_passages(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
     turn = ask(page, OFF_TOPIC)
-    expect(turn.locator(".abstention")).to_contain_text("The documents do not answer this.")
+    expect(turn.locator(".abstention")).to_contain_text("No sure answer in the documents.")
     expect(turn.locator(".abstention .reason")).to_contain_text("passages")
     expect(turn.locator(".answer")).to_have_count(0)
     expect(page.locator(".card mark")).to_have_count(5)

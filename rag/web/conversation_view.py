@@ -20,7 +20,7 @@ _HEADS = {  # what a refusal begins with, by the stage at which the question end
     "retrieve": "The documents say nothing about this.",
     "gate": "No sentence stood up to the check against the documents.",
 }
-_HEAD = "The documents do not answer this."
+_HEAD = "No sure answer in the documents."
 
 
 # -- the empty page ----------------------------------------------------------------------------------------------------
