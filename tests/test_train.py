@@ -64,6 +64,14 @@ def test_a_mark_stands_where_the_table_says_and_the_answer_between_its_words(tab
     assert batch.judged.tolist() == [True, True, True, False]
 
 
+def test_the_marks_of_a_passage_do_not_begin_alike(table: Table) -> None:
+    """As copies of [CLS] each said the same of the whole passage, and no sentence was told from another."""
+    batch = table.batch(torch.arange(1))
+    with torch.no_grad():
+        said = reader.new_model().bert(batch.ids, batch.mask, batch.types).last_hidden_state[0]
+    assert said[batch.marks[0]].std(0).mean() > 0.3 * said.std(0).mean()
+
+
 def test_every_example_is_drawn_once_before_any_is_drawn_again_and_the_same_for_the_same_seed(table: Table) -> None:
     lengths = torch.randint(5, 90, (64,), generator=torch.Generator().manual_seed(1))
     drawn = list(islice(batches(lengths, 8, seed=3), 16))

@@ -32,7 +32,7 @@ from transformers.utils import logging as transformers_logging
 
 from evals.train.batches import LOSSES, SHARES, Batch, Table, batches, losses, read_table
 from rag.encode import bundled_folder
-from rag.reader import CLS, LABELS, MARK, has_bf16
+from rag.reader import LABELS, has_bf16
 
 CORES = len(os.sched_getaffinity(0))
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -99,11 +99,7 @@ def new_model(folder: Path | None = None) -> Any:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    model = BertForTokenClassification.from_pretrained(bundled_folder(), config=config, **loaded)
-    words = model.bert.embeddings.word_embeddings.weight
-    with torch.no_grad():
-        words[MARK] = words[CLS]  # the mark, too, stands for what follows it
-    return model
+    return BertForTokenClassification.from_pretrained(bundled_folder(), config=config, **loaded)
 
 
 def read_by_bert(model: Any, batch: Batch) -> Tensor:
