@@ -44,6 +44,21 @@ class _Place(_Stored):
     end: int
 
 
+class _Range(_Stored):
+    start: int = Field(ge=0)
+    end: int
+
+
+class _Near(_Place):
+    sentence: _Range | None = None  # records of earlier versions have none
+
+    @property
+    def place(self) -> _Place:
+        """Where the sentence stands, or the passage."""
+        at = self.sentence or self
+        return _Place(source=self.source, start=at.start, end=at.end)
+
+
 class _Citation(_Place):
     marker: int
     quote: Said
@@ -60,7 +75,7 @@ class _AskRecord(_Stored):
     claims: tuple[_Claim, ...]
     citations: tuple[_Citation, ...]
     reason: str | None
-    nearest: tuple[_Place, ...]
+    nearest: tuple[_Near, ...]
 
     @model_validator(mode="after")
     def _holds_together(self) -> "_AskRecord":
@@ -145,17 +160,17 @@ _TO_DO = {
     (True, "up"): "write facts, set the kind; check that every part is needed and which other places say the same.",
     (True, "down"): "decide answerable; if true, write facts and evidence, and set the kind.",
     (False, "up"): "set the kind, and say why the documents do not answer.",
-    (False, "down"): "decide answerable; if true, write facts and evidence, perhaps from the nearest passages.",
+    (False, "down"): "decide answerable; if true, write facts and evidence, perhaps from what came nearest.",
 }
 
 
 def _told(given: _Feedback) -> list[str]:
-    """Return sentences: what was shown, what the reader found, and the passages that a refusal names."""
+    """Return sentences: what was shown, what the reader found, and what a refusal names."""
     record, verdict = given.record, "right" if given.verdict == "up" else "wrong"
     shown = f"Answered: {_quoted(record.text)}" if record.answered else f"Refused: {_quoted(record.reason or '')}"
     told = [shown, f"The reader said on {given.at.date()} that this is {verdict}{_because(given.comment)}"]
     if not record.answered and given.verdict == "down":
-        told.append(f"Nearest passages: {_listed(record.nearest)}.")
+        told.append(f"Nearest: {_listed([near.place for near in record.nearest])}.")
     return told
 
 

@@ -146,7 +146,7 @@ def by_probability(read: Sequence[ReadPassage]) -> list[ReadSentence]:
 
 def _nearest(record: Mapping[str, Any], k: int) -> list[Place]:
     """Return the k sentences that a refusal shows first; none for a failure, and where nothing was read."""
-    return [Place(hit["source"], **hit["sentence"]) for hit in record.get("nearest", ())[:k]]
+    return [Place(hit["source"], **hit["sentence"]) for hit in record.get("nearest", ())[:k] if hit["sentence"]]
 
 
 def _holds_evidence(units: Sequence[Place], question: Question) -> bool:

@@ -179,8 +179,8 @@ METRICS: tuple[Metric, ...] = (
               metrics.refusal_f1, "refused or unanswerable"),
     _refusals("over_refusal", "over-refusal", "answerable questions that are refused, or failed",
               metrics.over_refusal, "answerable", better="lower", guarded=True),
-    *(_mean(f"nearest@{k}", "abstention", f"nearest@{k}", "answerable questions refused, or failed, of which evidence "
-            f"is in the top {k} of the sentences shown all the same") for k in NEAREST_RANKS),
+    *(_mean(f"nearest@{k}", "abstention", f"nearest@{k}", "answerable questions refused, or failed, with some of "
+            f"the evidence in the top {k} of the sentences shown all the same") for k in NEAREST_RANKS),
     _confidence("auroc", "AUROC", "how well the best sentence's probability tells answerable questions",
                 lambda t, at: metrics.auroc(t.sureness[at], t.answerable[at])),
     _confidence("aurc", "AURC", "share of wrong best sentences, mean over all thresholds",

@@ -97,7 +97,7 @@ def quotable_from(best: float, *, min_probability: float) -> float:
 def _answer_one(groups: list[list[Quote]], read: Read, *, enough: float, room: int) -> None:
     """Add what answers one question: quotes to groups that say the same, at most ``room`` new groups for the others."""
     spoken, documents = frozenset[int](), set[str]()
-    for quote in _by_probability(read.passages):
+    for quote in by_probability(read.passages):
         if quote.evidence.probability < enough:
             break
         covered, document = read.covered(quote.sentence), quote.passage.doc_id
@@ -160,7 +160,7 @@ def _substance(text: str) -> tuple[list[str], list[str]]:
     return [word.folded for word in words(text) if word.folded not in _ARTICLES], _AMOUNT.findall(text)
 
 
-def _by_probability(read: Sequence[PassageEvidence]) -> list[Quote]:
+def by_probability(read: Sequence[PassageEvidence]) -> list[Quote]:
     """Return every sentence once, most probable first; ties go to the passage that retrieval put first."""
     best: dict[tuple[str, Span], Quote] = {}
     for evidence in read:

@@ -7,17 +7,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from typing import TypedDict
 
+from rag.answer import by_probability
 from rag.config import Settings
-from rag.evidence import PassageEvidence, SentenceEvidence, likeliest
+from rag.evidence import PassageEvidence, likeliest
 from rag.prompts import prompt_hash
 from rag.retrieve import Filters
-from rag.types import Abstention, Answer, Claim, Hit, Mode, Removed, Span, Trace, percent
+from rag.types import Abstention, Answer, Claim, Hit, Mode, Removed, Trace, percent
 from rag.write import Draft
 
-_NEAREST = 5  # passages shown beside a refusal
+_NEAREST = 5  # sentences shown beside a refusal
 
 
 class _Told(TypedDict):
@@ -111,14 +112,11 @@ def nothing_found(filters: Filters) -> str:
 
 
 def nearest(evidence: Sequence[Sequence[PassageEvidence]]) -> tuple[Hit, ...]:
-    """Return the passages with the likeliest sentences, likeliest first; a sentence that two of them share once."""
-    best: dict[tuple[str, Span], tuple[PassageEvidence, SentenceEvidence]] = {}
-    for read in sorted(chain.from_iterable(evidence), key=lambda read: read.probability, reverse=True):
-        for sentence in sorted(read.sentences, key=lambda s: s.probability, reverse=True)[:1]:
-            best.setdefault((read.passage.doc_id, sentence.span), (read, sentence))
+    """Return the likeliest sentences of all that was read, each with its passage; no sentence twice."""
+    likeliest_first = by_probability(list(chain.from_iterable(evidence)))
     return tuple(
-        Hit(read.passage, sentence.probability, rank, "evidence", sentence.span)
-        for rank, (read, sentence) in enumerate(islice(best.values(), _NEAREST), start=1)
+        Hit(quote.passage, quote.evidence.probability, rank, "evidence", quote.evidence.span)
+        for rank, quote in enumerate(likeliest_first[:_NEAREST], start=1)
     )
 
 

@@ -83,9 +83,9 @@ class Reading:
 class Reader:
     """The model's forward pass over questions and passages; safe to share between threads.
 
-    Passages go to single-threaded workers in batches of like length, as many for each worker: one core that another
-    program keeps busy would otherwise hold up all. bf16 where the processor has it, since that is two to three times as
-    fast.
+    Single-threaded workers take passages as they become free, since a core that another program keeps busy would hold
+    up an operation on all threads. In fp32 they take one at a time, in bf16 a batch of like length, as many batches for
+    each. bf16 where the processor has it, since that is two to three times as fast.
     """
 
     def __init__(self, folder: Path, *, threads: int = 0, bf16: bool | None = None) -> None:
@@ -127,7 +127,7 @@ class Reader:
 
     @property
     def _largest_batch(self) -> int:
-        return 4 if self._bf16 else 1  # bf16 needs many rows to be fast; fp32 does not, and one passage pads nothing
+        return 5 if self._bf16 else 1  # bf16 needs many rows to be fast; fp32 does not, and one passage pads nothing
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

@@ -282,8 +282,7 @@ class Abstention:
     """The documents do not answer, or the question cannot be asked of them.
 
     stage: where the question ended: question | index | retrieve | evidence | gate.
-    nearest: the passages read that came closest, likeliest first, each with the sentence that did; empty where nothing
-        was read.
+    nearest: the sentences that came closest, likeliest first, each with its passage; empty where nothing was read.
     removed, notice: as of an Answer.
     """
 

@@ -111,18 +111,20 @@ def test_a_refusal_found_right_drafts_an_unanswerable_question(records: dict[str
     assert "that this is right. Left to do: set the kind" in entry["note"]
 
 
-def test_a_refusal_found_wrong_names_the_nearest_passages(records: dict[str, Record], stored: Callable[..., Path]):
+def test_a_refusal_found_wrong_names_the_nearest_sentences(records: dict[str, Record], stored: Callable[..., Path]):
     record = records[OFF_TOPIC]
     entry = only(stored(feedback(record, "down")))
     assert entry["answerable"] is None
     assert entry["evidence"] == []
     assert record["nearest"]
-    named = ", ".join(f"{hit['source']} [{hit['start']}, {hit['end']})" for hit in record["nearest"])
-    assert f"that this is wrong. Nearest passages: {named}. Left to do: decide" in entry["note"]
+    named = ", ".join(
+        f"{hit['source']} [{hit['sentence']['start']}, {hit['sentence']['end']})" for hit in record["nearest"]
+    )
+    assert f"that this is wrong. Nearest: {named}. Left to do: decide" in entry["note"]
 
 
 def test_a_refusal_that_searched_nothing_says_so(records: dict[str, Record], stored: Callable[..., Path]):
-    assert "Nearest passages: none." in only(stored(feedback(records["?!"], "down")))["note"]
+    assert "Nearest: none." in only(stored(feedback(records["?!"], "down")))["note"]
 
 
 def test_a_follow_up_keeps_its_turns(records: dict[str, Record], stored: Callable[..., Path]):

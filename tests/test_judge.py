@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from evals.gold import Place, Question
 from evals.judge import LOST_AT, Outcome, ReadPassage, ReadSentence, by_probability, judge
-from rag.answer import FURTHER, _by_probability
+from rag.answer import FURTHER
+from rag.answer import by_probability as quotes_by_probability
 from rag.evidence import PassageEvidence, SentenceEvidence
 from rag.records import Record, ask_record, error_record
 from rag.types import Abstention, Answer, Citation, Claim, Hit, Passage, Span, Trace
@@ -249,9 +250,7 @@ def test_a_failure_is_as_sure_and_as_wrong_as_can_be(asked: Question, read: Sequ
 def test_a_failure_has_every_score_that_an_answer_has_but_those_of_what_was_said():
     for asked in (question(ALICE), question()):
         expected = set(judged(asked, answered(ALICE)).scores) - {"quotes_exact", "markers_resolve"}
-        nearest = (
-            {"nearest@1", "nearest@5"} if asked.answerable else set()
-        )  # only what shows no answer shows what came nearest
+        nearest = {"nearest@1", "nearest@5"} if asked.answerable else set()  # an answer has none
         assert set(judged(asked, FAILED, ()).scores) == expected | nearest
 
 
@@ -587,7 +586,7 @@ def test_the_order_is_the_one_that_the_engine_chooses_quotes_from(numbered: list
         PassageEvidence(stretch, 0.0, tuple(SentenceEvidence(Span(10 * n, 10 * n + 9), p) for n, p in s.items()))
         for s in numbered
     ]
-    chosen = [(quote.span.start, quote.evidence.probability) for quote in _by_probability(evidence)]
+    chosen = [(quote.span.start, quote.evidence.probability) for quote in quotes_by_probability(evidence)]
     assert [(s.place.start, s.probability) for s in by_probability(read_of(numbered))] == chosen
 
 

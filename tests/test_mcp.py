@@ -169,10 +169,8 @@ def test_the_type_of_a_result_has_the_keys_of_its_schema(replies: dict[str, Any]
     known = json.loads((SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8"))
     typed = replies["tools"][tool].output_schema
     assert set(typed["properties"]) == set(known["properties"])
-    names = {"claim": "Claim", "removed": "Removed", "citation": "Citation", "hit": "Hit", "trace": "Trace"}
     for name, described in known["$defs"].items():
-        if name in names and f"{names[name]}Record" in typed["$defs"]:
-            assert set(typed["$defs"][f"{names[name]}Record"]["properties"]) == set(described["properties"])
+        assert set(typed["$defs"][f"{name.title()}Record"]["properties"]) == set(described["properties"])
 
 
 def test_the_tools_say_what_they_take_and_that_they_only_read(replies: dict[str, Any]):

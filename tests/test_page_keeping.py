@@ -148,8 +148,8 @@ def broken(record: Record, **changes: object) -> dict[str, Any]:
 
 
 def test_what_was_tampered_with_is_refused_by_a_line(seeds: Rag, records: dict[str, Record]) -> None:
-    record = records[ELECTION]
-    citation = record["citations"][0]
+    record, refusal = records[ELECTION], records[OFF_TOPIC]
+    citation, near = record["citations"][0], refusal["nearest"][0]
     for kept in (
         None,
         {},
@@ -161,6 +161,8 @@ def test_what_was_tampered_with_is_refused_by_a_line(seeds: Rag, records: dict[s
         broken(record, citations=[{**citation, "quote": "short"}]),
         broken(record, citations=[{**citation, "start": -1}]),
         broken(record, mode="dreamt"),
+        *(broken(refusal, nearest=[{**near, "score": score}]) for score in (float("nan"), "1e999", 7.3, -1)),
+        broken(refusal, nearest=[{**near, "sentence": {"start": near["end"], "end": near["end"] + 5}}]),
     ):
         with pytest.raises(UsageError, match="cannot be read any more"):
             restored(seeds, kept)

@@ -270,7 +270,11 @@ def test_the_sentence_that_came_nearest_stands_before_its_passage_and_is_marked_
 
 def test_a_greeting_is_not_called_unanswered() -> None:
     greeting = Abstention("Hi", "Hello.", (), TRACE, stage="question")
-    assert "do not answer" not in conversation_html([Turn("Hi", result=greeting)])
+    assert not Reader(conversation_html([Turn("Hi", result=greeting)])).text("strong")
+    refusal = replace(greeting, stage="evidence")
+    assert Reader(conversation_html([Turn("Hi", result=refusal)])).text("strong") == [
+        "No sure answer in the documents."
+    ]
 
 
 @pytest.mark.parametrize(("standalone", "lines"), [("Who?", 0), ("", 0), ("Who is he?", 1)])

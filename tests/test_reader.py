@@ -60,14 +60,34 @@ def test_what_is_too_long_is_left_out(tokenizer):
     assert pair.marks[0] is not None
 
 
-def test_passages_are_read_alike_alone_and_together(folder):
+def test_passages_are_read_alike_alone_and_side_by_side(folder, tokenizer):
     reader = Reader(folder, threads=2, bf16=False)
     passages = [list(SENTENCES[:n]) for n in (1, 3, 2, 3, 1)]
-    together = reader.read(["When?"] * 5, passages)
-    alone = [reader.read(["When?"], [passage])[0] for passage in passages]
+    together = reader._run([encode_pair(tokenizer, "When?", passage) for passage in passages])
+    alone = reader.read(["When?"] * 5, passages)
     for one, other in zip(together, alone, strict=True):
         assert one.answers == pytest.approx(other.answers, abs=1e-4)
         assert one.evidence == pytest.approx(other.evidence, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n_passages", "threads", "bf16", "sizes"),
+    [
+        (10, 2, False, [1] * 10),
+        (10, 2, True, [5, 5]),
+        (8, 2, True, [4, 4]),
+        (12, 2, True, [3, 3, 3, 3]),
+        (3, 8, True, [1, 1, 1]),
+        (1, 2, True, [1]),
+        (0, 2, False, []),
+    ],
+)
+def test_passages_are_shared_out_evenly(folder, n_passages: int, threads: int, bf16: bool, sizes: list[int]):
+    reader, batches = Reader(folder, threads=threads, bf16=bf16), []
+    reader._run = lambda pairs: batches.append(len(pairs)) or [len(pair.marks) for pair in pairs]
+    passages = [list(SENTENCES[: 1 + i % 3]) for i in range(n_passages)]
+    assert reader.read(["When?"] * n_passages, passages) == [len(passage) for passage in passages]
+    assert sorted(batches, reverse=True) == sizes
 
 
 def test_each_sentence_gets_a_probability_and_its_answer_lies_inside(folder):

@@ -74,7 +74,10 @@ def parts(value: Any) -> list[dict[str, Any]]:
 
 
 def test_a_passage_is_described_alike_in_both_schemas():
-    assert schema("ask")["$defs"]["hit"] == schema("search")["$defs"]["hit"]
+    near, hit = schema("ask")["$defs"]["near"], schema("search")["$defs"]["hit"]
+    assert set(near["properties"]) == {*hit["properties"], "sentence"}
+    for name in set(hit["properties"]) - {"score"}:
+        assert near["properties"][name] == hit["properties"][name]
 
 
 def test_an_answer_is_a_record_of_the_schema(asked: dict[str, dict[str, Any]]):
@@ -108,7 +111,7 @@ def test_ask_records_have_exactly_the_keys_of_the_design(case: str, asked: dict[
     assert list(record) == ASK_KEYS == list(schema("ask")["properties"])
     assert all(list(claim) == ["text", "citations"] for claim in record["claims"])
     assert all(list(citation) == CITATION_KEYS for citation in record["citations"])
-    assert all(list(hit) == HIT_KEYS for hit in record["nearest"])
+    assert all(list(hit) == [*HIT_KEYS, "sentence"] for hit in record["nearest"])
     assert list(record["trace"]) == ["settings_hash", "prompt_hash", "models", "index_version", "timings_ms"]
 
 
@@ -137,6 +140,7 @@ def test_records_of_gold_questions_quote_their_sources_to_the_character(seeds: R
         for place in [*record["nearest"], *record["citations"], *found["hits"]]:
             cut = source_text(place["source"])[place["start"] : place["end"]]
             assert place.get("quote", place.get("text")) == cut
+        assert all(h["start"] <= h["sentence"]["start"] < h["sentence"]["end"] <= h["end"] for h in record["nearest"])
         records.append(record)
     assert {record["answered"] for record in records} == {True, False}
 

@@ -57,6 +57,11 @@ def hit(text: str = "Alpha signed.", *, rank: int = 1, source: str = "a.txt") ->
     return Hit(Passage("d:10", "d", span, "", source=source, text=text), 0.03125, rank, "fused")
 
 
+def near(text: str = "Alpha signed.", *, rank: int = 1) -> Hit:
+    found = hit(text, rank=rank)
+    return replace(found, sentence=found.passage.span, score=0.3999, via="evidence")
+
+
 def answer(*claims: Claim, question: str = "Who signed?", standalone: str = "Who signed?", **more: object) -> Answer:
     return Answer(question, claims, hits=(), trace=TRACE, standalone_question=standalone, **more)
 
@@ -110,8 +115,7 @@ def test_nothing_in_an_answer_reaches_the_terminal_as_control(quote: str, source
 
 
 def test_a_refusal_shows_the_sentence_that_came_nearest_with_its_place_and_probability():
-    near = replace(hit("One is one. Two is two."), sentence=Span(22, 33), score=0.3999, via="evidence")
-    refusal = abstention(nearest=(near,))
+    refusal = abstention(nearest=(replace(near("One is one. Two is two."), sentence=Span(22, 33)),))
     assert " 1. a.txt:22-33  39%\n    Two is two.\n" in shown(result_text(refusal))
     assert "- a.txt:22-33 (39%): Two is two." in plain_text(refusal)
 
@@ -164,12 +168,12 @@ def test_a_quote_of_several_lines_is_one_claim_on_one_line():
 
 
 def test_a_refusal_shows_its_reason_and_what_came_nearest():
-    assert lines(result_text(abstention("Nothing answers.", nearest=(hit(), hit("Beta did not.", rank=2))))) == [
+    assert lines(result_text(abstention("Nothing answers.", nearest=(near(), near("Beta did not.", rank=2))))) == [
         "No answer. Nothing answers.",
         "Nearest, with the probability that it answers:",
-        " 1. a.txt:10-23  0.0312",
+        " 1. a.txt:10-23  39%",
         "    Alpha signed.",
-        " 2. a.txt:10-23  0.0312",
+        " 2. a.txt:10-23  39%",
         "    Beta did not.",
     ]
 

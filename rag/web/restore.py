@@ -53,7 +53,7 @@ class _Removed(_Kept):
 
 class _Hit(_Range):
     rank: int
-    score: float
+    score: float = Field(ge=0, le=1)
     source: str
     text: str
     sentence: _Range | None = None  # conversations kept by earlier versions have none
