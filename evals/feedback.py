@@ -38,15 +38,13 @@ class _Stored(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class _Place(_Stored):
-    source: str
-    start: int = Field(ge=0)
-    end: int
-
-
 class _Range(_Stored):
     start: int = Field(ge=0)
     end: int
+
+
+class _Place(_Range):
+    source: str
 
 
 class _Near(_Place):

@@ -93,7 +93,7 @@ def _hit_line(hit: Hit) -> str:
 
 
 def _hit_place(hit: Hit) -> str:
-    return printable(_place(hit.passage.source, hit.sentence or hit.passage.span))
+    return printable(_place(hit.passage.source, hit.span))
 
 
 def _score(hit: Hit) -> str:
@@ -102,10 +102,8 @@ def _score(hit: Hit) -> str:
 
 def _snippet(hit: Hit) -> str:
     """Return the sentence that came nearest, or the passage's beginning."""
-    if hit.sentence:
-        return printable(hit.passage.quote(hit.sentence))
-    text = printable(hit.passage.text)
-    return text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
+    text = printable(hit.text)
+    return text if hit.sentence or len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
 
 
 def _place(source: str, span: Span) -> str:

@@ -166,6 +166,16 @@ class Hit:
     def __post_init__(self) -> None:
         _require(self.sentence is None or self.passage.span.covers(self.sentence), f"hit {self.rank}: sentence outside")
 
+    @property
+    def span(self) -> Span:
+        """What to look at: the sentence, or the whole passage where none was read for."""
+        return self.sentence or self.passage.span
+
+    @property
+    def text(self) -> str:
+        """The characters of ``span``."""
+        return self.passage.quote(self.span)
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:

@@ -50,10 +50,9 @@ def pointed_at(pointer: Pointer, turns: Turns) -> tuple[str, list[Place]]:
         return chosen.doc_id, [_cited(c, chosen=chosen) for c in turn.citations if c.doc_id == chosen.doc_id]
     nearest = turn.result.nearest if isinstance(turn.result, Abstention) else ()
     hits, index = (turn.found or (), pointer.found) if pointer.found is not None else (nearest, pointer.nearest or 0)
-    passage, sentence = hits[index].passage, hits[index].sentence
-    if sentence:
-        return passage.doc_id, [Place("Nearest sentence", sentence, passage.quote(sentence), is_chosen=True)]
-    return passage.doc_id, [Place("Passage", passage.span, passage.text, is_chosen=True)]
+    hit = hits[index]
+    label = "Nearest sentence" if hit.sentence else "Passage"
+    return hit.passage.doc_id, [Place(label, hit.span, hit.text, is_chosen=True)]
 
 
 def document_html(entry: Entry, places: Sequence[Place]) -> str:

@@ -107,26 +107,24 @@ def _passage(hit: Hit, which: str, number: int) -> str:
     likely = f" · {percent(hit.score)} likely to answer" if hit.sentence else ""
     return (
         f'<details class="card nearest"><summary><span class="snippet">{shown(" ".join(_snippet(hit).split()))}</span>'
-        f"{_place(passage.source, hit.sentence or passage.span, likely)}</summary>"
+        f"{_place(passage.source, hit.span, likely)}</summary>"
         f"<blockquote>{_with_sentence(hit)}</blockquote><footer>{opener}</footer></details>"
     )
 
 
 def _snippet(hit: Hit) -> str:
     """Return the sentence that came nearest, or the passage's beginning."""
-    if hit.sentence:
-        return hit.passage.quote(hit.sentence)
-    text = hit.passage.text
-    return text if len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
+    text = hit.text
+    return text if hit.sentence or len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
 
 
 def _with_sentence(hit: Hit) -> str:
     """Return the passage, the sentence that came nearest marked in it."""
-    text, sentence = hit.passage.text, hit.sentence
-    if sentence is None:
+    text = hit.passage.text
+    if hit.sentence is None:
         return shown(text)
-    start, end = sentence.start - hit.passage.span.start, sentence.end - hit.passage.span.start
-    return f"{shown(text[:start])}<mark>{shown(text[start:end])}</mark>{shown(text[end:])}"
+    start, end = hit.span.start - hit.passage.span.start, hit.span.end - hit.passage.span.start
+    return f"{shown(text[:start])}<mark>{shown(hit.text)}</mark>{shown(text[end:])}"
 
 
 def _opener(which: str, number: int, what: str) -> str:
