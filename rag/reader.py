@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 from rag.encode import bundled_folder
 from rag.errors import ModelUnavailable
+from rag.packed import read_packed
 
-MARK = 1  # [unused0] of BERT's vocabulary: stands before each sentence
-CLS, SEP, PAD = 101, 102, 0
+CLS, PAD, SEP = 0, 1, 2
+SHIFT = 4  # MPNet's vocabulary is BERT's, which the bundled encoder has, behind four words of its own
+MARK = 1 + SHIFT  # [unused0]: stands before each sentence
 LABELS = ("answers", "evidence", "start", "end")  # what the four outputs of a token mean
 MAX_PIECES = 320  # a passage has at most some 220 word pieces, a question seldom 40
 MAX_QUESTION_PIECES = 64
@@ -45,13 +47,13 @@ class Pair:
 
 
 def encode_pair(tokenizer: Any, question: str, sentences: Sequence[str]) -> Pair:
-    """Return the word pieces of ``[CLS] question [SEP] mark sentence mark sentence … [SEP]``.
+    """Return the word pieces of ``[CLS] question [SEP] mark sentence mark sentence … [SEP]``, as MPNet numbers them.
 
-    tokenizer: of the tokenizers package, without truncation and padding. What is beyond MAX_PIECES is left out, whole
+    tokenizer: the bundled encoder's, without truncation and padding. What is beyond MAX_PIECES is left out, whole
     sentences at the end first.
     """
     first, *rest = tokenizer.encode_batch([question, *sentences], add_special_tokens=False)
-    ids = [CLS, *first.ids[:MAX_QUESTION_PIECES], SEP]
+    ids = [CLS, *_shifted(first.ids[:MAX_QUESTION_PIECES]), SEP]
     passage_at = len(ids)
     marks: list[int | None] = []
     offsets: list[tuple[int, int, int] | None] = []
@@ -61,9 +63,13 @@ def encode_pair(tokenizer: Any, question: str, sentences: Sequence[str]) -> Pair
             marks.append(None)
             continue
         marks.append(len(ids))
-        ids += [MARK, *sentence.ids[:room]]
+        ids += [MARK, *_shifted(sentence.ids[:room])]
         offsets += [None, *((number, start, end) for start, end in sentence.offsets[:room])]
     return Pair((*ids, SEP), passage_at, tuple(marks), (*offsets, None))
+
+
+def _shifted(ids: Sequence[int]) -> list[int]:
+    return [number + SHIFT for number in ids]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +118,11 @@ class Reader:
         import torch  # noqa: PLC0415 - seconds to import
 
         width = max(len(pair.ids) for pair in pairs)
-        ids, types, mask = (torch.zeros((len(pairs), width), dtype=torch.long) for _ in range(3))
+        ids = torch.full((len(pairs), width), PAD)
         for row, pair in enumerate(pairs):
             ids[row, : len(pair.ids)] = torch.tensor(pair.ids)
-            types[row, pair.passage_at : len(pair.ids)] = 1
-            mask[row, : len(pair.ids)] = 1
         with torch.inference_mode():
-            logits = self._model(input_ids=ids, token_type_ids=types, attention_mask=mask).logits.float().numpy()
+            logits = self._model(input_ids=ids, attention_mask=(ids != PAD).long()).logits.float().numpy()
         return [_reading(pair, logits[row]) for row, pair in enumerate(pairs)]
 
     @cached_property
@@ -149,16 +153,20 @@ class Reader:
     def _model(self) -> Any:
         import torch  # noqa: PLC0415 - seconds to import
         from safetensors import SafetensorError  # noqa: PLC0415 - comes with the next
-        from transformers import BertForTokenClassification  # noqa: PLC0415 - seconds to import
+        from transformers import MPNetConfig, MPNetForTokenClassification  # noqa: PLC0415 - seconds to import
         from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - comes with the above
 
         kind = torch.bfloat16 if self._bf16 else torch.float32
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as for the encoder
         try:
-            model: Any = BertForTokenClassification.from_pretrained(
-                self._folder, dtype=kind, local_files_only=True, attn_implementation="eager"
+            weights = read_packed(self._folder / "model.safetensors")
+            model: Any = MPNetForTokenClassification.from_pretrained(
+                None,
+                config=MPNetConfig.from_pretrained(self._folder, local_files_only=True),
+                state_dict={name: torch.from_numpy(value) for name, value in weights.items()},
+                dtype=kind,
             )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelUnavailable(
                 f"evidence model: cannot be loaded from {self._folder.name}; install again"
             ) from error

@@ -27,12 +27,14 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     import torch
-    from transformers import BertConfig, BertForTokenClassification
+    from transformers import MPNetConfig, MPNetForTokenClassification
+
+    from evals.train.reader import write_reader
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("reader")
-    config = BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_labels=4)
-    BertForTokenClassification(config).save_pretrained(path)
+    config = MPNetConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, num_labels=4)
+    write_reader(MPNetForTokenClassification(config), path)
     digest = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
     decision = {"name": "random", "sha256": digest, "bias": 0.0, "weights": dict.fromkeys(FEATURES, 0.1)}
     decision["support"] = {"slope": 1.0, "bias": 0.0}

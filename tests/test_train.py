@@ -13,13 +13,17 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 from torch.nn import functional
+from transformers import MPNetConfig, MPNetForTokenClassification
 
 from evals.train import reader
-from evals.train.ablate import PARTS, part
+from evals.train.ablate import PARTS, as_bert, part, read_by_bert, small_reader
 from evals.train.batches import Batch, Table, batches, losses, read_table
 from evals.train.held_out import scores
-from rag.reader import MARK
+from rag.encode import bundled_folder
+from rag.packed import read_packed
+from rag.reader import MARK, Reader
 
 FOX = ["The fox slept.", "It woke at seven and left the den.", "Nobody saw it go."]
 
@@ -66,9 +70,9 @@ def test_a_mark_stands_where_the_table_says_and_the_answer_between_its_words(tab
 
 def test_the_marks_of_a_passage_do_not_begin_alike(table: Table) -> None:
     """As copies of [CLS] each said the same of the whole passage, and no sentence was told from another."""
-    batch = table.batch(torch.arange(1))
+    batch = as_bert(table).batch(torch.arange(1))
     with torch.no_grad():
-        said = reader.new_model().bert(batch.ids, batch.mask, batch.types).last_hidden_state[0]
+        said = small_reader().bert(batch.ids, batch.mask, batch.types).last_hidden_state[0]
     assert said[batch.marks[0]].std(0).mean() > 0.3 * said.std(0).mean()
 
 
@@ -134,9 +138,8 @@ def as_before() -> Iterator[None]:
 
 def run(table: Table, folder: Path, **changed: float) -> reader.Run:
     arguments = reader.arguments_of("").parse_args(["", str(folder), "--batch", "2", "--examples", "4"])
-    return reader.train(
-        reader.new_model(), reader.read_by_bert, table, argparse.Namespace(**{**vars(arguments), **changed})
-    )
+    arguments = argparse.Namespace(**{**vars(arguments), **changed})
+    return reader.train(small_reader(), read_by_bert, as_bert(table), arguments)
 
 
 @pytest.mark.usefixtures("as_before")
@@ -167,3 +170,57 @@ def test_a_shorter_example_counts_the_same_beside_a_longer_one(table: Table) -> 
     second = replace(both, judged=torch.tensor([True, False]))
     width = alone.ids.shape[1]
     assert losses(logits, second).tolist() == pytest.approx(losses(logits[:1, :width], alone).tolist(), rel=1e-5)
+
+
+def test_the_small_reader_gets_the_word_pieces_that_its_tokenizer_makes(table: Table) -> None:
+    tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    batch = as_bert(table).batch(torch.arange(len(table)))
+    for r, ids, mask in zip(ROWS, batch.ids, batch.mask, strict=True):
+        words = tokenizer.encode(r["question"], " ".join(FOX)).ids
+        assert [i for i in ids[mask == 1].tolist() if i != 1] == words  # 1: the marks
+        assert not ids[mask == 0].any()
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("teacher")
+    config = MPNetConfig(hidden_size=64, num_hidden_layers=4, num_attention_heads=2, intermediate_size=64, num_labels=4)
+    model = MPNetForTokenClassification(config)
+    reader.write_model(model, {}, path / "average")
+    return path
+
+
+def test_the_reader_begins_as_layers_of_its_teacher_on_rounded_word_embeddings(teacher: Path) -> None:
+    whole = MPNetForTokenClassification.from_pretrained(teacher / "average", dtype=torch.float32)
+    model = reader.new_reader(teacher / "average", [1, 3])
+    for ours, theirs in zip(model.mpnet.encoder.layer, [whole.mpnet.encoder.layer[i] for i in (1, 3)], strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    words, those = (m.mpnet.embeddings.word_embeddings.weight for m in (model, whole))
+    assert len(words[7].unique()) <= 15 < len(those[7].unique())
+    assert torch.allclose(words, those, atol=those.abs().max().item() / 14 + 1e-3)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_learns_from_a_teacher_is_written_as_the_package_reads_it(
+    table: Table, teacher: Path, tmp_path: Path
+) -> None:
+    arguments = reader.arguments_of("").parse_args(["", str(tmp_path), "--batch", "2", "--examples", "8"])
+    taught = replace(table, taught=torch.randn(len(table.ids), 4, generator=torch.Generator().manual_seed(1)).half())
+    run = reader.train(reader.new_reader(teacher / "average", [0, 2]), reader.logits_of, taught, arguments)
+    model = run.averaged()
+    reader.write_reader(model, tmp_path / "packed")
+    weights = read_packed(tmp_path / "packed" / "model.safetensors")
+    state = model.state_dict()
+    assert set(weights) == set(state)
+    unchanged = [name for name in weights if torch.equal(torch.from_numpy(weights[name]), state[name])]
+    assert "mpnet.embeddings.word_embeddings.weight" in unchanged  # it learnt with what is stored
+    with torch.no_grad():
+        for name, value in weights.items():
+            state[name].copy_(torch.from_numpy(value))
+    batch = table.batch(torch.arange(1))
+    said = reader.logits_of(model, batch)[0].detach()
+    (read,) = Reader(tmp_path / "packed", bf16=False).read([ROWS[0]["question"]], [FOX])
+    assert read.answers == pytest.approx(float(said[0, 0]), abs=1e-5)
+    assert read.evidence == pytest.approx(said[batch.marks[0], 1].tolist(), abs=1e-5)

@@ -114,7 +114,7 @@ class Table(Labels):
 
 @cache
 def _tokenizer() -> Tokenizer:
-    """Return the bundled encoder's tokenizer, which neither cuts nor pads."""
+    """Return the bundled encoder's tokenizer, whose words are also MPNet's; it neither cuts nor pads."""
     tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -1,19 +1,19 @@
-"""Train the evidence model from the examples of ``make_examples``.
+"""Train the evidence model from the examples of ``make_examples`` and from what its teacher says of them.
 
-    python -m evals.train.reader EXAMPLES_FOLDER RUN_FOLDER [--examples 60000] [--minutes 90] [--teacher SCORES.npy]
+    python -m evals.train.reader EXAMPLES_FOLDER RUN_FOLDER --teacher TEACHER_FOLDER [--layers 0 2 4 6 8 10]
 
-all-MiniLM-L6-v2 with four outputs a token (rag/reader.py says what they mean). Word embeddings stay as they are. No
-dropout: it is slow on CPU. On CPU a step's micro-batches go to single-threaded workers as these become free: where
-another program keeps a core busy, that is several times as fast as one batch on two threads. On a GPU a batch is one.
-With a teacher's scores (evals.train.teacher) it learns from these also what nobody has judged, found.jsonl.gz.
-A checkpoint is written every few minutes and when the program is asked to end; the same command goes on from it, also
-with another number of examples. The weights are written as a model of transformers, as they are (last/) and averaged
-over the latest steps (average/).
+The reader begins as some layers of the teacher (evals.train.teacher, which writes TEACHER_FOLDER), four outputs a token
+(rag/reader.py says what they mean). It learns from labels and from the teacher's outputs, and from these alone what
+nobody has judged, found.jsonl.gz. Word embeddings stay as they are, rounded to the four bits in which they will be
+stored. No dropout: it is slow on CPU. On CPU a step's micro-batches go to single-threaded workers as these become free:
+where another program keeps a core busy, that is several times as fast as one batch on two threads. On a GPU a batch is
+one. A checkpoint is written every few minutes and when the program is asked to end; the same command goes on from it,
+also with another number of examples. The weights are written as models of transformers, as they are (last/) and
+averaged over the latest steps (average/), and at the end as rag/weights has them (packed/).
 """
 
 import argparse
 import os
-import shutil
 import signal
 import threading
 import time
@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import BertConfig, BertForTokenClassification
+from transformers import MPNetForTokenClassification
 from transformers.utils import logging as transformers_logging
 
 from evals.train.batches import LOSSES, SHARES, Batch, Table, batches, losses, read_table
-from rag.encode import bundled_folder
+from rag.packed import GROUP, restored, rounded, write_packed
 from rag.reader import LABELS, has_bf16
 
 CORES = len(os.sched_getaffinity(0))
@@ -40,6 +40,7 @@ WARM_UP = 0.04  # of all steps
 COOL_DOWN = 0.6  # the last share of all steps, in which the learning rate falls to zero
 AVERAGE_OVER = 400  # steps, roughly: weights average with 1 - 1/400, less at the beginning
 WEIGHT_DECAY = 0.01
+WORD_BITS, LAYER_BITS = 4, 6  # in which weights are stored
 REPORT_EVERY = 20  # steps
 
 Forward = Callable[[Any, Batch], Tensor]
@@ -57,15 +58,14 @@ class Progress:
 def main() -> None:
     """Train, or go on training."""
     parser = arguments_of(__doc__)
-    parser.add_argument("--start", type=Path, help="folder of a trained model to begin with instead of the encoder")
-    parser.add_argument("--teacher", type=Path, help="a teacher's scores of train.jsonl.gz and found.jsonl.gz")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder that evals.train.teacher wrote")
+    parser.add_argument("--layers", type=int, nargs="+", default=[0, 2, 4, 6, 8, 10], help="of the teacher")
     arguments = parser.parse_args()
-    names = ["train.jsonl.gz", "found.jsonl.gz"] if arguments.teacher else ["train.jsonl.gz"]
-    examples = read_table([arguments.data / name for name in names], processes=CORES)
-    if arguments.teacher:
-        examples = replace(examples, taught=torch.from_numpy(np.load(arguments.teacher)))
+    examples = read_table([arguments.data / f"{n}.jsonl.gz" for n in ("train", "found")], processes=CORES)
+    examples = replace(examples, taught=torch.from_numpy(np.load(arguments.teacher / "scores.npy")))
     torch.manual_seed(arguments.seed)
-    train(new_model(arguments.start), read_by_bert, examples, arguments)
+    run = train(new_reader(arguments.teacher / "average", arguments.layers), logits_of, examples, arguments)
+    write_reader(run.averaged(), arguments.out / "packed")
 
 
 def arguments_of(doc: str) -> argparse.ArgumentParser:
@@ -83,28 +83,29 @@ def arguments_of(doc: str) -> argparse.ArgumentParser:
     return parser
 
 
-def new_model(folder: Path | None = None) -> Any:
-    """Return the model: the bundled encoder with new outputs, or a trained one from a folder."""
+def new_reader(teacher: Path, layers: Sequence[int]) -> Any:
+    """Return these layers of the teacher, in their order, on word embeddings of four bits."""
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    attention = "eager" if DEVICE == "cpu" else "sdpa"  # which is the faster there
-    loaded: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": attention}  # whatever the file holds
-    if folder is not None:
-        return BertForTokenClassification.from_pretrained(folder, **loaded)
-    labels = dict(enumerate(LABELS))
-    config = BertConfig.from_pretrained(
-        bundled_folder(),
-        id2label=labels,
-        label2id={name: i for i, name in labels.items()},
+    model: Any = MPNetForTokenClassification.from_pretrained(
+        teacher,
+        dtype=torch.float32,  # whatever the file holds
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
+        id2label=dict(enumerate(LABELS)),
+        label2id={name: i for i, name in enumerate(LABELS)},
     )
-    return BertForTokenClassification.from_pretrained(bundled_folder(), config=config, **loaded)
+    model.mpnet.encoder.layer = torch.nn.ModuleList(model.mpnet.encoder.layer[i] for i in layers)
+    model.config.num_hidden_layers = len(layers)
+    words = model.mpnet.embeddings.word_embeddings.weight
+    with torch.no_grad():
+        words.copy_(torch.from_numpy(restored(*rounded(words.numpy(), WORD_BITS))))
+    return model
 
 
-def read_by_bert(model: Any, batch: Batch) -> Tensor:
-    """Return the logits of a batch."""
-    logits: Tensor = model(input_ids=batch.ids, token_type_ids=batch.types, attention_mask=batch.mask).logits
+def logits_of(model: Any, batch: Batch) -> Tensor:
+    """Return the logits of a batch, (n, width, 4)."""
+    logits: Tensor = model(input_ids=batch.ids, attention_mask=batch.mask).logits
     return logits
 
 
@@ -232,11 +233,25 @@ class Run:
 
 
 def write_model(model: Any, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Write these weights, in half precision, as a model of transformers, with its tokenizer."""
+    """Write these weights, in half precision, as a model of transformers."""
     state = {**model.state_dict(), **weights}
     state = {name: value.detach().half().cpu() for name, value in state.items()}
     model.save_pretrained(folder, state_dict=state)
-    shutil.copy(bundled_folder() / "tokenizer.json", folder)
+
+
+def write_reader(model: Any, folder: Path) -> None:
+    """Write config.json and model.safetensors as the package has them, matrices in few bits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.config.save_pretrained(folder)
+    weights: dict[str, Any] = {}
+    for name, tensor in model.state_dict().items():
+        values = tensor.cpu().numpy()
+        if values.ndim == 2 and values.shape[1] % GROUP == 0:
+            bits = WORD_BITS if "word_embeddings" in name else LAYER_BITS
+            weights[name] = *rounded(values, bits), bits
+        else:
+            weights[name] = values
+    write_packed(folder / "model.safetensors", weights)
 
 
 def _schedule(done: float) -> float:
