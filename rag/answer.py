@@ -144,6 +144,7 @@ def cite(document: Document, span: Span, *, marker: int, answer: Span | None = N
         span=span,
         quote=span.cut(document.text),
         answer=answer,
+        page=document.page_of(span.start),
     )
 
 

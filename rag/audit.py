@@ -38,6 +38,7 @@ class _Citation(BaseModel):
     end: int
     quote: str = Field(min_length=1)
     answer: _Answer | None = None
+    page: int | None = None
 
 
 class _Claim(BaseModel):
@@ -173,7 +174,12 @@ def _faults_of_citation(citation: _Citation, document: Document | None) -> Itera
         yield f"{where}: the short answer lies outside of the quote"
     if document.text[citation.start : citation.end] != citation.quote or citation.end <= citation.start:
         yield f"{where}: the quote does not stand there; the source or the record has been changed"
-    about = {"title": document.title, "publisher": document.publisher, "date": document.date and str(document.date)}
+    about = {
+        "title": document.title,
+        "publisher": document.publisher,
+        "date": document.date and str(document.date),
+        "page": document.page_of(citation.start),
+    }
     for name, value in about.items():
         if getattr(citation, name) != value:
             yield f"{where}: {name} is {value!r} in the index and {getattr(citation, name)!r} here"

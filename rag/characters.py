@@ -9,12 +9,12 @@ _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and e
 
 
 def printable(text: str) -> str:
-    """Return the text with control and direction-changing characters as U+FFFD; line ends and tabs become spaces."""
+    """Return the text with control and direction-changing characters as U+FFFD; tabs and breaks become spaces."""
     return "".join(_shown(character) for character in text)
 
 
 def _shown(character: str) -> str:
-    if character in "\n\t":
+    if character in "\n\t\f":
         return " "
     if unicodedata.category(character) == "Cf" and character in _JOINERS:
         return character

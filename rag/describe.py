@@ -62,7 +62,7 @@ _MONTH_AND_DAY = re.compile(rf"\b{_MONTH}\s+(?P<day>\d{{1,2}})$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What ``sources.toml`` says about one document; None where it says nothing."""
+    """What is said about one document beside its text, by ``sources.toml`` or by its file; None where nothing is."""
 
     title: str | None = None
     publisher: str | None = None
@@ -96,22 +96,25 @@ class Description:
     inferred: Mapping[str, str] = field(default_factory=dict)
 
 
-def describe(text: str, source: str, exclusions: Sequence[Exclusion], overrides: Overrides) -> Description:
+def describe(
+    text: str, source: str, exclusions: Sequence[Exclusion], overrides: Overrides, stated: Overrides
+) -> Description:
     """Describe a document by its text, by its cleaned-out header lines, and above all by ``overrides``.
 
-    exclusions: what ``rag.clean`` left out of this text.
+    exclusions: what ``rag.clean`` left out of this text. stated: what its file says in fields of its own, which counts
+    more than what is read off the text, and less than what is said on purpose.
     A language is never guessed. A year that the header leaves out is taken from the dates in the text, if they settle
     it; ``inferred["date"]`` then says how.
     """
     marked = _first_by_rule(text, exclusions)
     read_date, reason = _read_date(marked.get("header-date"), text, exclusions)
-    inferred = dict(overrides.inferred) if overrides.date else {**overrides.inferred, **reason}
+    inferred = dict(overrides.inferred) if overrides.date or stated.date else {**overrides.inferred, **reason}
     return Description(
-        title=overrides.title or _title(text, source, exclusions),
-        publisher=overrides.publisher or _publisher(marked),
-        author=overrides.author or _author(marked.get("byline")),
-        date=overrides.date or read_date,
-        language=overrides.language,
+        title=overrides.title or stated.title or _title(text, source, exclusions),
+        publisher=overrides.publisher or stated.publisher or _publisher(marked),
+        author=overrides.author or stated.author or _author(marked.get("byline")),
+        date=overrides.date or stated.date or read_date,
+        language=overrides.language or stated.language,
         inferred=inferred,
     )
 

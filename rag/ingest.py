@@ -82,7 +82,8 @@ class Preparer:
     def prepare(self, found: FoundFile, loaded: LoadedText, recipe: str) -> Prepared:
         """Clean, describe and split; raises EmptyDocument if cleaning leaves nothing."""
         excluded = exclusions(loaded.text, self.rules)
-        about = describe(loaded.text, found.source, excluded, self._sources_of(found.root).of(found.source))
+        overrides = self._sources_of(found.root).of(found.source)
+        about = describe(loaded.text, found.source, excluded, overrides, loaded.stated)
         document = Document(
             id=Document.id_for(found.source, loaded.text),
             source=found.source,

@@ -1,44 +1,27 @@
-"""From a path to text: find the documents below folders, read each, decode it.
+"""From a path to text: find the documents below folders, read each, have it decoded.
 
-``LOADERS`` is the one place that knows the formats: a new one is a function from bytes to ``Decoded`` and an entry for
-its suffix. Knows nothing about what a text says; the ingest calls it first.
+Which formats there are is known to ``rag.formats``. Knows nothing about what a text says; the ingest calls it first.
 """
 
-import codecs
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import charset_normalizer
-
-from rag.describe import read_sources
+from rag.describe import Overrides, read_sources
 from rag.errors import (
     DocumentError,
     EmptyDocument,
     EmptyFolder,
     FileTooLarge,
     MissingPath,
-    UndecodableText,
     UnreadableFile,
     UnsupportedFormat,
 )
+from rag.formats import LOADERS, Loader
 
-# UTF-32 first: its little-endian mark begins with that of UTF-16.
-BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-# The encodings that may be guessed, preferred ones first: they often decode the same bytes to equally likely texts, and
-# a wrong guess would be quoted. Those of East Asia are absent because nothing tells them apart with any certainty.
-GUESSED_ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r")
-MAX_CHAOS_PERCENT = 10.0  # right guesses stay below it on sentences of ten words and more, wrong ones mostly do not
-MIN_COHERENCE_PERCENT = 30.0  # letter frequencies of a known language; right guesses have 36 to 67, noise has 0
 INDEX_MARK = "catalog.sqlite3"  # a folder with it is an index, and its files are no documents
 BYTES_PER_MB = 1024 * 1024
 
@@ -53,24 +36,18 @@ class FoundFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """What a loader makes of a file's bytes, and the encoding it read them with."""
-
-    text: str
-    encoding: str
-
-
-@dataclass(frozen=True, slots=True)
 class LoadedText:
     r"""A document's text: only ``\n`` ends a line, and no unpaired surrogate is in it.
 
-    sha256: of the file's bytes, so that an unchanged file is recognised.
+    sha256: of the file's bytes, so that an unchanged file is recognised. stated: what the file says of itself in fields
+    of its own.
     """
 
     source: str
     text: str
     sha256: str
     encoding: str
+    stated: Overrides = field(default_factory=Overrides)
 
 
 def find_documents(
@@ -112,29 +89,7 @@ def load(found: FoundFile, *, max_bytes: int) -> LoadedText:
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise EmptyDocument(found.path, "holds no text; remove it, or add it to 'ignore' in sources.toml")
-    return LoadedText(found.source, text, hashlib.sha256(raw).hexdigest(), decoded.encoding)
-
-
-def load_plain(raw: bytes, path: Path) -> Decoded:
-    """Decode plain text: by its byte order mark, as UTF-8, or by a guess that has to be a sure one.
-
-    Raises UndecodableText for binary content, and where no encoding is likely enough.
-    """
-    for mark, encoding in BYTE_ORDER_MARKS:
-        if raw.startswith(mark):
-            return Decoded(_decode(raw, encoding, path), encoding)
-    if b"\0" in raw:
-        raise UndecodableText(path, "holds NUL bytes, so it is no plain text; save it as UTF-8 text")
-    try:
-        return Decoded(raw.decode("utf-8"), "utf-8")
-    except UnicodeDecodeError as error:
-        if _mostly_utf8(raw):
-            raise UndecodableText(path, f"is damaged UTF-8 (byte {error.start}); save it again as UTF-8") from error
-        return _guess(raw, path)
-
-
-Loader = Callable[[bytes, Path], Decoded]  # the path is for messages; a loader reads nothing from the disk
-LOADERS: dict[str, Loader] = {".txt": load_plain, ".md": load_plain}
+    return LoadedText(found.source, text, hashlib.sha256(raw).hexdigest(), decoded.encoding, decoded.stated)
 
 
 def _named(path: Path) -> FoundFile:
@@ -242,33 +197,3 @@ def _too_large(n_bytes: int, max_bytes: int) -> str:
         f"has {n_bytes / BYTES_PER_MB:.2f} MB, more than the limit of {max_bytes / BYTES_PER_MB:.2f} MB; "
         "RAG_MAX_FILE_MB raises it"
     )
-
-
-def _decode(raw: bytes, encoding: str, path: Path) -> str:
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise UndecodableText(
-            path, f"begins as {encoding} but is not at byte {error.start}; save it as UTF-8"
-        ) from error
-
-
-def _mostly_utf8(raw: bytes) -> bool:
-    """Tell UTF-8 with a few broken bytes from another encoding, whose letters are rarely valid UTF-8 by chance."""
-    n_bytes = sum(byte >= 0x80 for byte in raw)
-    n_valid = sum(byte >= 0x80 for byte in raw.decode("utf-8", errors="ignore").encode("utf-8"))
-    return 2 * n_valid >= n_bytes
-
-
-def _guess(raw: bytes, path: Path) -> Decoded:
-    likely: Mapping[str, tuple[float, str]] = {
-        encoding: (match.percent_coherence, str(match))
-        for match in charset_normalizer.from_bytes(raw, cp_isolation=list(GUESSED_ENCODINGS))
-        for encoding in match.could_be_from_charset
-        if match.percent_chaos <= MAX_CHAOS_PERCENT and match.percent_coherence >= MIN_COHERENCE_PERCENT
-    }
-    known = [encoding for encoding in GUESSED_ENCODINGS if encoding in likely]
-    if not known:
-        raise UndecodableText(path, "its encoding cannot be told with any certainty; save it as UTF-8")
-    best = max(known, key=lambda encoding: likely[encoding][0])  # of equals, max keeps the preferred one
-    return Decoded(likely[best][1], best)

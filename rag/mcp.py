@@ -68,6 +68,7 @@ class CitationRecord(SpanRecord):
     date: str | None
     quote: str
     answer: SpanRecord | None
+    page: int | None
 
 
 class HitRecord(SpanRecord):

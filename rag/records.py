@@ -73,6 +73,7 @@ def citation_record(citation: Citation) -> Record:
         "end": citation.span.end,
         "quote": citation.quote,
         "answer": _span_record(citation.answer),
+        "page": citation.page,
     }
 
 

@@ -56,6 +56,7 @@ def answer_in(text: str) -> str:
 def footnote(citation: Citation) -> str:
     """Return a footnote in one line: its number, what is known of the source, the place."""
     about = [citation.title, citation.publisher, citation.date.isoformat() if citation.date else "undated"]
+    about += [f"page {citation.page}"] if citation.page else []
     known = ", ".join(part for part in about if part)
     return f"[{citation.marker}] {printable(known)}  {printable(_place(citation.source, citation.span))}"
 

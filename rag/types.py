@@ -17,6 +17,7 @@ Via = Literal["dense", "lexical", "fused", "evidence"]
 Mode = Literal["quotes", "written"]
 Unit = Literal["passages", "sentences"]  # what is embedded and counted; a sentence finds, a passage is read
 UNITS: tuple[Unit, ...] = ("passages", "sentences")
+PAGE_BREAK = "\f"  # stands in a text where another page begins
 History = list[tuple[str, str]]  # earlier turns, oldest first: (question, answer text)
 
 
@@ -93,6 +94,10 @@ class Document:
     sha256: str
     language: str | None = None
     inferred: Mapping[str, str] = field(default_factory=dict)
+
+    def page_of(self, offset: int) -> int | None:
+        """Return the page, from 1, that a character stands on; None for a text without pages."""
+        return self.text.count(PAGE_BREAK, 0, offset) + 1 if PAGE_BREAK in self.text else None
 
     @staticmethod
     def id_for(source: str, text: str) -> str:
@@ -179,7 +184,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Exact characters of one source. ``marker`` is the footnote number, from 1; ``answer`` the short answer inside."""
+    """Exact characters of one source.
+
+    marker: the footnote number, from 1. answer: the short answer inside. page: where the quote begins, from 1; None for
+    a source without pages.
+    """
 
     marker: int
     doc_id: str
@@ -190,6 +199,7 @@ class Citation:
     span: Span
     quote: str
     answer: Span | None = None
+    page: int | None = None
 
     def __post_init__(self) -> None:
         _require(self.answer is None or self.span.covers(self.answer), f"citation [{self.marker}]: answer lies outside")

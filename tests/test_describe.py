@@ -13,8 +13,10 @@ SEEDS = Path(__file__).parents[1] / "seeds"
 RULES = load_rules()
 
 
-def described(text: str, *, source: str = "folder/name.txt", overrides: Overrides | None = None) -> Description:
-    return describe(text, source, exclusions(text, RULES), overrides or Overrides())
+def described(
+    text: str, *, source: str = "folder/name.txt", overrides: Overrides | None = None, stated: Overrides | None = None
+) -> Description:
+    return describe(text, source, exclusions(text, RULES), overrides or Overrides(), stated or Overrides())
 
 
 def described_seed(number: str, *, with_overrides: bool) -> Description:
@@ -186,3 +188,11 @@ def test_a_faulty_synonyms_file_is_refused(tmp_path: Path, content: str) -> None
     (tmp_path / "synonyms.toml").write_text(content, encoding="utf-8")
     with pytest.raises(DocumentError, match=r"synonyms\.toml"):
         read_synonyms(tmp_path)
+
+
+def test_what_a_file_states_wins_over_its_text_and_loses_against_an_override() -> None:
+    text = "A Heading\n\nby John Doe\n\nSome text."
+    stated = Overrides(title="Stated", publisher="The Gull", date=dt.date(2023, 5, 9))
+    found = described(text, stated=stated, overrides=Overrides(publisher="The Archive"))
+    assert (found.title, found.publisher, found.date) == ("Stated", "The Archive", dt.date(2023, 5, 9))
+    assert found.inferred == {}

@@ -24,7 +24,7 @@ OFF_TOPIC = "What is the boiling point of tungsten?"
 ASK_KEYS = """id question standalone_question mode answered text claims removed citations reason stage nearest notice
 trace""".split()  # section 6 of the design, and "stage"
 HIT_KEYS = "rank score source start end text".split()
-CITATION_KEYS = "marker source title publisher date start end quote answer".split()
+CITATION_KEYS = "marker source title publisher date start end quote answer page".split()
 
 
 def schema(name: str) -> dict[str, Any]:

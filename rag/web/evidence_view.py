@@ -80,7 +80,7 @@ def _card(citation: Citation, turn: Turn, number: int) -> str:
         f"{n}</a><div><h3>{shown(citation.title)}</h3>{about(citation.publisher, citation.date)}</div></header>"
         f"{problem(_CHANGED) if is_lost else ''}"
         f"<blockquote>{shown(before)}<mark>{quote_html(citation)}</mark>{shown(after)}</blockquote>"
-        f"<footer>{_place(citation.source, citation.span)}{opener}</footer></article>"
+        f"<footer>{_place(citation.source, citation.span, page=citation.page)}{opener}</footer></article>"
     )
 
 
@@ -134,6 +134,7 @@ def _opener(which: str, number: int, what: str) -> str:
     )
 
 
-def _place(source: str, span: Span, more: str = "") -> str:
-    offsets = f'<span class="offsets">characters {span.start}–{span.end}</span>'
+def _place(source: str, span: Span, more: str = "", *, page: int | None = None) -> str:
+    on_page = f"page {page}, " if page else ""
+    offsets = f'<span class="offsets">{on_page}characters {span.start}–{span.end}</span>'
     return f'<span class="place"><code>{shown(source)}</code> {offsets}{more}</span>'

@@ -38,7 +38,8 @@ def _label(citation: Citation, number: int) -> str:
 def _footnote(citation: Citation) -> str:
     date = citation.date.isoformat() if citation.date else "undated"
     about = ", ".join(_plain(part) for part in (citation.title, citation.publisher, date) if part)
-    place = f"{_plain(citation.source)}, characters {citation.span.start}–{citation.span.end}"
+    page = f", page {citation.page}" if citation.page else ""
+    place = f"{_plain(citation.source)}{page}, characters {citation.span.start}–{citation.span.end}"
     return f"“{_plain(citation.quote)}” {about}; {place}"
 
 
