@@ -19,6 +19,7 @@ from rag.retrieve import RANKINGS
 from rag.types import Abstention, Answer
 
 Open = Callable[..., Rag]
+SURE = str(Settings().min_probability)
 PORTABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # as the name of a folder, on any system
 
 
@@ -55,13 +56,15 @@ def test_a_setting_that_shapes_no_index_is_a_choice():
     ]
 
 
-@pytest.mark.parametrize("text", ["min_probability=0.4", "min_probability=.40", "max_claims=3", "retrieval=fused"])
+@pytest.mark.parametrize(
+    "text", [f"min_probability={SURE}", f"min_probability={SURE}0", "max_claims=3", "retrieval=fused"]
+)
 def test_a_choice_of_the_default_is_the_default(text: str):
     assert variants([text]) == [Variant()]
 
 
 def test_of_several_settings_only_those_at_their_default_go_unnamed():
-    assert written("min_probability=0.4,0.7", "max_claims=3,1") == [
+    assert written(f"min_probability={SURE},0.7", "max_claims=3,1") == [
         "retrieval=fused, evidence=trained",
         "retrieval=fused, evidence=trained, max_claims=1",
         "retrieval=fused, evidence=trained, min_probability=0.7",
