@@ -9,6 +9,7 @@ import codecs
 import datetime as dt
 import io
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ MIN_COHERENCE_PERCENT = 30.0  # letter frequencies of a known language; right gu
 PARAGRAPH = "\n\n"
 _HTML_HEAD_BYTES = 2048  # in which a page has to name its encoding
 _HTML_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
+_TABLE_RULE = re.compile(r"[|\s:-]*")  # stands between the head of a table and its rows
+_MAX_UNPACKED_BYTES = 200 * 1024 * 1024  # of a Word document, which is a packed folder
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")  # what broken fonts and files leave behind
 _LIST_ITEM = re.compile(r"(?:[-–—*•▪‣]|\(?(?:\d{1,3}|[A-Za-z])[.)])\s")
@@ -142,7 +145,8 @@ def load_html(raw: bytes, path: Path) -> Decoded:
         author=_one_line(page.author),
         date=_date(page.date),
     )
-    return Decoded(PARAGRAPH.join(page.text.split("\n")), source.encoding, stated)
+    lines = [line for line in page.text.split("\n") if not _TABLE_RULE.fullmatch(line)]
+    return Decoded(PARAGRAPH.join(lines), source.encoding, stated)
 
 
 def _decoded_html(raw: bytes, path: Path) -> Decoded:
@@ -181,6 +185,7 @@ def load_docx(raw: bytes, path: Path) -> Decoded:
     from docx.table import Table  # noqa: PLC0415 - comes with it
 
     try:
+        _check_unpacked_size(raw, path)
         document = docx.Document(io.BytesIO(raw))
         blocks = [
             "\n".join(" | ".join(dict.fromkeys(cell.text.strip() for cell in row.cells)) for row in block.rows)
@@ -188,9 +193,18 @@ def load_docx(raw: bytes, path: Path) -> Decoded:
             else block.text.strip()
             for block in document.iter_inner_content()
         ]
+    except UndecodableText:
+        raise
     except Exception as error:
         raise UndecodableText(path, "is no Word document that can be read (.docx); save it again") from error
     return Decoded(_NO_TEXT.sub("\ufffd", PARAGRAPH.join(block for block in blocks if block)), "docx")
+
+
+def _check_unpacked_size(raw: bytes, path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+        n_bytes = sum(part.file_size for part in packed.infolist())
+    if n_bytes > _MAX_UNPACKED_BYTES:
+        raise UndecodableText(path, f"unpacks to {n_bytes / 2**20:.0f} MB, too much for a document; take parts out")
 
 
 # ---- PDF -----------------------------------------------------------------------------------------------------------

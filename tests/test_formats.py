@@ -5,6 +5,7 @@ import html
 import io
 import re
 import unicodedata
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -125,6 +126,12 @@ def test_a_page_without_an_article_is_refused(body: str) -> None:
         load("a.html", page_of_html(body).encode())
 
 
+def test_a_table_keeps_its_rows_and_nothing_is_made_of_the_line_under_its_head() -> None:
+    table = "<table><tr><th>Year</th><th>Tonnes</th></tr><tr><td>2022</td><td>410</td></tr></table>"
+    text = load("a.html", page_of_html(article(STORY).replace("</article>", f"{table}</article>")).encode()).text
+    assert [" ".join(line.strip(" |").split()) for line in text.split("\n\n")[-2:]] == ["Year | Tonnes", "2022 | 410"]
+
+
 def test_what_a_page_would_run_or_hide_is_no_text() -> None:
     told = [*STORY[:4], "<script>alert('now')</script>"]
     body = article(told) + "<script>alert('later')</script><style>p{color:red}</style>"
@@ -149,6 +156,15 @@ def test_paragraphs_and_tables_of_a_word_document_come_in_their_order() -> None:
 def test_what_is_no_word_document_is_refused(raw: bytes) -> None:
     with pytest.raises(UndecodableText, match=r"a\.docx: is no Word document that can be read"):
         load("a.docx", raw)
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused() -> None:
+    raw = io.BytesIO(word("Text."))
+    with zipfile.ZipFile(raw, "a", zipfile.ZIP_DEFLATED) as packed, packed.open("word/media/image.bmp", "w") as image:
+        for _ in range(201):
+            image.write(bytes(2**20))
+    with pytest.raises(UndecodableText, match=r"a\.docx: unpacks to 201 MB, too much for a document"):
+        load("a.docx", raw.getvalue())
 
 
 # -- PDF ---------------------------------------------------------------------------------------------------------------
