@@ -180,6 +180,8 @@ def _faults_of_citation(citation: _Citation, document: Document | None) -> Itera
         "date": document.date and str(document.date),
         "page": document.page_of(citation.start),
     }
+    if "page" not in citation.model_fields_set:  # as earlier versions wrote them
+        del about["page"]
     for name, value in about.items():
         if getattr(citation, name) != value:
             yield f"{where}: {name} is {value!r} in the index and {getattr(citation, name)!r} here"

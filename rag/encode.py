@@ -6,6 +6,7 @@ before they are loaded; torch and sentence-transformers are imported at the firs
 
 import hashlib
 import importlib.util
+import json
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -142,6 +143,17 @@ def bundled_folder() -> Path:
     for name, expected in BUNDLED_FILES.items():
         check_sha256(folder / name, expected, name=name)
     return folder
+
+
+def is_word(text: str) -> bool:
+    """Whether the bundled encoder knows this, in lower case, as one word: some twenty thousand are."""
+    return text in _vocabulary()
+
+
+@cache
+def _vocabulary() -> frozenset[str]:
+    tokenizer = json.loads((bundled_folder() / "tokenizer.json").read_text(encoding="utf-8"))
+    return frozenset(tokenizer["model"]["vocab"])
 
 
 def check_sha256(path: Path, expected: str, *, name: str) -> None:

@@ -21,7 +21,7 @@ from rag.describe import Sources, describe, read_sources, read_synonyms
 from rag.encode import Encoder, Vectors
 from rag.errors import DocumentError, EmptyDocument, SourceTaken
 from rag.index import Draft, Index, units_of
-from rag.load import FoundFile, LoadedText, find_documents, is_there, load
+from rag.load import READING, FoundFile, LoadedText, find_documents, is_there, load
 from rag.split import split
 from rag.tokens import Limit, token_limit
 from rag.types import UNITS, Document, Exclusion, Passage, Unit
@@ -76,6 +76,7 @@ class Preparer:
             DEFAULT_RULES.read_text(encoding="utf-8"),
             repr(overrides),
             repr(self.settings.shaping()),
+            *([] if loaded.is_plain else [str(READING)]),
         ]
         return loaded, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 

@@ -1,12 +1,14 @@
 """From a path to text: find the documents below folders, read each, have it decoded.
 
-Which formats there are is known to ``rag.formats``. Knows nothing about what a text says; the ingest calls it first.
+``LOADERS`` is the one place that knows the formats: a new one is a module with a function from bytes to ``Decoded``,
+and an entry for its suffix. What a loader makes of a file is from then on the document, to which all offsets refer.
+Knows nothing about what a text says; the ingest calls it first.
 """
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -20,8 +22,21 @@ from rag.errors import (
     UnreadableFile,
     UnsupportedFormat,
 )
-from rag.formats import LOADERS, Loader
+from rag.load_html import load_html
+from rag.load_pdf import load_pdf
+from rag.load_text import Decoded, load_plain
+from rag.load_word import load_docx
 
+Loader = Callable[[bytes, Path], Decoded]  # the path is for messages; a loader reads nothing from the disk
+LOADERS: Mapping[str, Loader] = {
+    ".txt": load_plain,
+    ".md": load_plain,
+    ".html": load_html,
+    ".htm": load_html,
+    ".pdf": load_pdf,
+    ".docx": load_docx,
+}
+READING = 1  # counted up where a loader takes another text out of the same file; plain text is never read otherwise
 INDEX_MARK = "catalog.sqlite3"  # a folder with it is an index, and its files are no documents
 BYTES_PER_MB = 1024 * 1024
 
@@ -40,7 +55,7 @@ class LoadedText:
     r"""A document's text: only ``\n`` ends a line, and no unpaired surrogate is in it.
 
     sha256: of the file's bytes, so that an unchanged file is recognised. stated: what the file says of itself in fields
-    of its own.
+    of its own. is_plain: whether the file is this text, rather than having it taken out of it.
     """
 
     source: str
@@ -48,6 +63,7 @@ class LoadedText:
     sha256: str
     encoding: str
     stated: Overrides = field(default_factory=Overrides)
+    is_plain: bool = True
 
 
 def find_documents(
@@ -89,7 +105,8 @@ def load(found: FoundFile, *, max_bytes: int) -> LoadedText:
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise EmptyDocument(found.path, "holds no text; remove it, or add it to 'ignore' in sources.toml")
-    return LoadedText(found.source, text, hashlib.sha256(raw).hexdigest(), decoded.encoding, decoded.stated)
+    digest = hashlib.sha256(raw).hexdigest()
+    return LoadedText(found.source, text, digest, decoded.encoding, decoded.stated, is_plain=loader is load_plain)
 
 
 def _named(path: Path) -> FoundFile:

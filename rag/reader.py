@@ -160,12 +160,16 @@ class Reader:
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as for the encoder
         try:
             weights = read_packed(self._folder / "model.safetensors")
-            model: Any = MPNetForTokenClassification.from_pretrained(
+            loaded: Any = MPNetForTokenClassification.from_pretrained(
                 None,
                 config=MPNetConfig.from_pretrained(self._folder, local_files_only=True),
                 state_dict={name: torch.from_numpy(value) for name, value in weights.items()},
                 dtype=kind,
+                output_loading_info=True,
             )
+            model, found = loaded
+            if any(found.values()):  # what is missing would be made up
+                raise ValueError(found)  # noqa: TRY301 - becomes the one line below
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelUnavailable(
                 f"evidence model: cannot be loaded from {self._folder.name}; install again"

@@ -1,6 +1,7 @@
 """Stored answers checked again: what was changed since, in the record or in its sources, is found and named."""
 
 import copy
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,15 @@ def test_a_second_citation_of_a_quote_has_to_say_the_same():
     record["claims"][0]["citations"] = [1, 3]
     record["text"] = rebuilt(record)
     assert "[3]: says something else than the claim" in faults(record)
+
+
+def test_the_page_of_a_quote_is_checked_where_the_record_has_one():
+    broken_into = {source: dataclasses.replace(d, text=d.text + "\f") for source, d in DOCUMENTS.items()}
+    record = quoted()
+    assert any("page is 1 in the index and None here" in fault for fault in faults(record, broken_into))
+    for citation in record["citations"]:
+        del citation["page"]  # as earlier versions wrote it
+    assert faults(record, broken_into) == []
 
 
 def test_half_a_surrogate_in_a_file_is_shown_as_a_question_mark(tmp_path: Path):

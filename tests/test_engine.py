@@ -347,14 +347,14 @@ def test_eight_threads_get_the_answers_that_one_gets(seeds_index: Path, encoder:
     def ask(offset: int) -> list[tuple[str, Result]]:
         at_once.wait()
         order = QUESTIONS[offset % len(QUESTIONS) :] + QUESTIONS[: offset % len(QUESTIONS)]
-        return [(question, without_timings(cold.ask(question))) for question in order]
+        return [(question, without_timings(cold.ask(question))) for question in order[:3]]
 
     try:
         with ThreadPoolExecutor(8) as threads:
             answered = [pair for pairs in threads.map(ask, range(8)) for pair in pairs]
     finally:
         cold.close()
-    assert len(answered) == 8 * len(QUESTIONS)
+    assert len(answered) == 8 * 3
     assert [question for question, result in answered if result != expected[question]] == []
 
 

@@ -3,7 +3,6 @@
 import datetime as dt
 import html
 import io
-import re
 import unicodedata
 import zipfile
 from collections.abc import Callable, Sequence
@@ -18,7 +17,9 @@ from playwright.sync_api import Browser
 
 from rag import Answer, Rag
 from rag.errors import EmptyDocument, UndecodableText
-from rag.formats import LOADERS, Decoded, _joined_pages
+from rag.load import LOADERS
+from rag.load_pdf import joined
+from rag.load_text import Decoded
 from rag.types import PAGE_BREAK, Document
 
 HEAD = """<title>Ferry sinks | The Daily Gull</title><meta property="og:site_name" content="The Daily Gull">
@@ -42,6 +43,10 @@ def load(name: str, raw: bytes) -> Decoded:
 
 def page_of_html(body: str, head: str = HEAD) -> str:
     return f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>"
+
+
+def linked(json: str) -> str:
+    return f'<script type="application/ld+json">{json}</script>'
 
 
 def article(paragraphs: Sequence[str]) -> str:
@@ -97,12 +102,27 @@ def test_a_page_gives_its_article_and_says_who_wrote_it_when() -> None:
     assert [line for line in found.text.split("\n\n") if line != "Ferry sinks"] == STORY
     stated = found.stated
     assert (stated.publisher, stated.author, stated.date) == ("The Daily Gull", "Jane Roe", dt.date(2023, 5, 9))
-    assert stated.title == "Ferry sinks"
+    assert stated.title == "Ferry sinks"  # without the name of who publishes it
 
 
-def test_a_date_that_only_the_text_has_is_not_taken_for_the_page_s() -> None:
-    dated = [*STORY, "The last accident of this kind happened on 4 March 1999."]
-    assert load("a.html", page_of_html(article(dated), "<title>Ferry sinks</title>").encode()).stated.date is None
+@pytest.mark.parametrize(
+    ("head", "body", "date"),
+    [
+        ('<meta name=date content="2019-05-02">', "", dt.date(2019, 5, 2)),
+        (linked('{"@type": "NewsArticle", "datePublished": "2020-01-02T08:00Z"}'), "", dt.date(2020, 1, 2)),
+        (linked('{"@graph": [{"@type": ["Thing"]}, 7]}'), "", None),
+        (linked("{no json"), "", None),
+        ('<meta name=date content="2019-05">', "", None),
+        ('<meta property="article:published_time" content="2023-02-31">', "", None),
+        ('<meta property="article:modified_time" content="2023-02-03">', "", None),
+        ("", "<p>On <time>4 March 1999</time> it happened.</p>", None),
+        ("", "<p>Posted on 12 May 2011.</p>", None),
+        ("", '<div class="date">2011-05-12</div>', None),
+    ],
+)
+def test_a_date_is_that_of_the_page_s_own_fields_or_none(head: str, body: str, date: dt.date | None) -> None:
+    page = page_of_html(article(STORY).replace("</article>", f"{body}</article>"), f"<title>t</title>{head}")
+    assert load("a.html", page.encode()).stated.date == date
 
 
 @pytest.mark.parametrize(
@@ -113,6 +133,11 @@ def test_a_date_that_only_the_text_has_is_not_taken_for_the_page_s() -> None:
         ("utf-8", "utf-8", "Pål says that it is “over”."),
         ("utf-8", "no-such-encoding", "Pål says that it is “over”."),
         ("utf-16", "utf-8", "Pål says that it is “over”."),
+        ("utf-8", "utf-16", "Pål says that it is “over”."),
+        ("utf-8", "undefined", "Pål says that it is “over”."),
+        ("utf-8", "punycode", "Pål says that it is “over”."),
+        ("utf-8", "unicode_escape", "Pål says that it is “over”, and \\n is no line."),
+        ("cp1252", "iso-8859-1", "Pål says – for 5 € – that it is “over”."),
     ],
 )
 def test_a_page_is_read_in_the_encoding_that_it_names(encoding: str, declared: str, told: str) -> None:
@@ -122,7 +147,7 @@ def test_a_page_is_read_in_the_encoding_that_it_names(encoding: str, declared: s
 
 @pytest.mark.parametrize("body", ["", "<script>f()</script>", "<img src=x.png>"])
 def test_a_page_without_an_article_is_refused(body: str) -> None:
-    with pytest.raises(EmptyDocument, match=r"a\.html: holds no article"):
+    with pytest.raises(EmptyDocument, match=r"a\.html: no text could be taken out of it"):
         load("a.html", page_of_html(body).encode())
 
 
@@ -132,13 +157,32 @@ def test_a_table_keeps_its_rows_and_nothing_is_made_of_the_line_under_its_head()
     assert [" ".join(line.strip(" |").split()) for line in text.split("\n\n")[-2:]] == ["Year | Tonnes", "2022 | 410"]
 
 
-def test_what_a_page_would_run_or_hide_is_no_text() -> None:
+def test_what_a_page_would_run_or_takes_back_is_no_text() -> None:
     told = [*STORY[:4], "<script>alert('now')</script>"]
-    body = article(told) + "<script>alert('later')</script><style>p{color:red}</style>"
-    found = load("a.html", page_of_html(body).encode())
-    assert "later" not in found.text
-    assert "color:red" not in found.text
-    assert told[-1] in found.text  # escaped in the page: it is what the page says, and it stays text
+    body = article(told).replace("and all 212 people", "<del>but not</del> and all 212 people")
+    body = body.replace("</article>", "<p hidden>Never shown to anybody.</p></article><script>later()</script>")
+    text = load("a.html", page_of_html(body + "<style>p{color:red}</style>").encode()).text
+    assert not [said for said in ("later", "color:red", "but not", "Never shown") if said in text]
+    assert told[-1] in text  # escaped in the page: it is what the page says, and it stays text
+
+
+def test_all_articles_of_a_page_are_read() -> None:
+    text = load("a.html", page_of_html(article(STORY[:4]) + article(STORY[4:])).encode()).text
+    assert [said for said in STORY if said not in text] == []
+
+
+@pytest.mark.parametrize("reference", ["&#12;", "&#x1b;", "&#8;", "&#xFFFE;", "&#xD800;", "&#9999999;", "\0", "\f"])
+def test_a_character_that_no_text_has_costs_nothing_but_itself(reference: str) -> None:
+    page = page_of_html(article([f"Well{reference}said.", *STORY]), '<meta charset="utf-8"><title>t</title>')
+    text = load("a.html", page.replace("&amp;#", "&#").encode()).text
+    assert "Well said." in text
+    assert STORY[-1] in text
+
+
+def test_a_page_that_is_nested_beyond_reason_is_refused_in_one_line() -> None:
+    deep = "<div>" * 5000 + "".join(f"<p>{told}</p>" for told in STORY)
+    with pytest.raises((EmptyDocument, UndecodableText), match=r"a\.html: "):
+        load("a.html", page_of_html(deep).encode())
 
 
 # -- Word --------------------------------------------------------------------------------------------------------------
@@ -150,6 +194,68 @@ def test_paragraphs_and_tables_of_a_word_document_come_in_their_order() -> None:
     )
     assert found.text == "Catches\n\nIn 2022 they rose.\n\nYear | Tonnes\n2022 | 410\n\nThey fell since."
     assert found.stated.author is None  # Word names whoever bought the program
+
+
+def word_xml(body: str) -> bytes:
+    """Return a Word document with this body."""
+    raw, made = io.BytesIO(word("x")), io.BytesIO()
+    w = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    with zipfile.ZipFile(raw) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            document = f"<w:document {w}><w:body>{body}</w:body></w:document>"
+            new.writestr(name, document if name == "word/document.xml" else old.read(name))
+    return made.getvalue()
+
+
+def run(text: str) -> str:
+    return f'<w:r><w:t xml:space="preserve">{text}</w:t></w:r>'
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "text"),
+    [
+        (run("The ferry did ") + f"<w:ins>{run('not ')}</w:ins>" + run("sink."), "The ferry did not sink."),
+        (run("It ") + "<w:del><w:r><w:delText>never </w:delText></w:r></w:del>" + run("sank."), "It sank."),
+        (run("It ") + f"<w:moveFrom>{run('once ')}</w:moveFrom>" + run("sank."), "It sank."),
+        (run("Chair: ") + f"<w:sdt><w:sdtContent>{run('Dahl')}</w:sdtContent></w:sdt>" + run("."), "Chair: Dahl."),
+        (f"<w:fldSimple>{run('410')}</w:fldSimple>" + run(" tonnes."), "410 tonnes."),
+        (run("In ") + f"<w:smartTag>{run('Oslo')}</w:smartTag>" + run(" it rained."), "In Oslo it rained."),
+        (run("One") + "<w:r><w:br/></w:r>" + run("two"), "One two"),
+        (run("two") + "<w:r><w:noBreakHyphen/></w:r>" + run("three"), "two-three"),
+        (run("Seen") + "<w:r><w:rPr><w:vanish/></w:rPr><w:t> unseen</w:t></w:r>" + run("."), "Seen."),
+        (f"<w:hyperlink>{run('A link')}</w:hyperlink>" + run(" stays."), "A link stays."),
+    ],
+)
+def test_a_paragraph_says_what_it_says_with_all_changes_accepted(paragraph: str, text: str) -> None:
+    assert load("a.docx", word_xml(f"<w:p>{paragraph}</w:p>")).text == text
+
+
+def test_controls_text_boxes_and_tables_in_tables_are_read() -> None:
+    def row(*cells: str) -> str:
+        return "<w:tr>" + "".join(f"<w:tc>{cell}</w:tc>" for cell in cells) + "</w:tr>"
+
+    def p(text: str) -> str:
+        return f"<w:p>{run(text)}</w:p>"
+
+    def table(*rows: str) -> str:
+        return f"<w:tbl>{''.join(rows)}</w:tbl>"
+
+    first, further = (f'<w:tcPr><w:vMerge w:val="{merged}"/></w:tcPr>' for merged in ("restart", "continue"))
+    body = (
+        f"<w:sdt><w:sdtContent>{p('In a control.')}</w:sdtContent></w:sdt>"
+        f"<w:p>{run('Beside')}<w:r><w:pict><w:txbxContent>{p('In a box.')}</w:txbxContent></w:pict></w:r></w:p>"
+        + table(row(p("Tonnes"), p("410"), p("410"), p("395")), row(p(""), p("two") + p("lines"), p(""), p("9")))
+        + table(row(first + p("Oslo"), p("1")), row(further + p(""), p("2")))
+        + table(row(p("outer") + table(row(p("inner")))))
+    )
+    assert load("a.docx", word_xml(body)).text.split("\n\n") == [
+        "In a control.",
+        "Beside",
+        "In a box.",
+        "Tonnes | 410 | 410 | 395\n | two lines |  | 9",
+        "Oslo | 1\n | 2",
+        "outer inner",
+    ]
 
 
 @pytest.mark.parametrize("raw", [b"", b"PK\x03\x04 no archive", b"{\\rtf1 text}", word("Text.")[:400]])
@@ -179,8 +285,8 @@ def printed(raw: bytes) -> list[str]:
 def test_no_paragraph_of_a_pdf_is_torn_by_its_lines_or_pages(story_pdf: bytes) -> None:
     """Two may become one: where the last line of a paragraph is full, nothing tells."""
     text = load("a.pdf", story_pdf).text
-    assert text.count(PAGE_BREAK) >= 2
-    found = [" ".join(block.split()) for block in re.split(rf"\n{PAGE_BREAK}?\n", text)]
+    assert text.count(PAGE_BREAK) >= 3
+    found = [" ".join(block.split()) for block in text.split("\n\n")]
     assert " ".join(found) == " ".join(STORY)
     ends = {len(" ".join(STORY[: n + 1])) for n in range(len(STORY))}
     assert {len(" ".join(found[: n + 1])) for n in range(len(found))} <= ends
@@ -193,21 +299,57 @@ def test_every_character_stands_on_the_page_that_a_reader_of_the_pdf_sees(story_
 
     text, pages = load("a.pdf", story_pdf).text, printed(story_pdf)
     document = document_of(text)
-    for part, page in zip(text.split(PAGE_BREAK), pages, strict=True):
+    assert text.endswith(PAGE_BREAK)
+    for part, page in zip(text[:-1].split(PAGE_BREAK), pages, strict=True):
         assert " ".join(part.split()) in page
     for word_of_it in ("Aurora", "Berg", "salmon", "dairy"):
         assert word_of_it in pages[document.page_of(text.index(word_of_it)) - 1]
     assert document_of("No pages.").page_of(3) is None
 
 
-def test_running_heads_and_page_numbers_are_left_out_and_two_pages_are_too_few_to_tell() -> None:
-    body = [["The Gull", "It began well.", "1"], ["The Gull", "It went on.", "2"], ["The Gull", "It ended.", "3"]]
-    assert " ".join(_joined_pages(body).split()) == "It began well. It went on. It ended."
-    assert _joined_pages(body[:2]).count("The Gull") == 2
+def test_a_pdf_of_one_page_has_a_page(browser: Browser) -> None:
+    text = load("a.pdf", pdf(browser, f"<p>{STORY[0]}</p>", pages_named=False)).text
+    assert (text.count(PAGE_BREAK), " ".join(text.split())) == (1, STORY[0])
 
 
 @pytest.mark.parametrize(
-    ("pages", "joined"),
+    "edges",
+    [
+        [("The Gull", "1"), ("The Gull", "2"), ("The Gull", "3")],
+        [("The Gull", "page 7 of 9"), ("The Gull", "page 8 of 9"), ("The Gull", "page 9 of 9")],
+        [("The Gull in 2022", "1/3"), ("The Gull in 2022", "2/3"), ("The Gull in 2022", "3/3")],
+        [("A long running title 4", ""), ("A long running title 5", ""), ("A long running title 6", "")],
+    ],
+)
+def test_running_heads_and_page_numbers_are_left_out(edges: list[tuple[str, str]]) -> None:
+    said = ["It began well.", "It went on.", "It ended."]
+    pages = [[head, *([""] * 2), text, foot] for (head, foot), text in zip(edges, said, strict=True)]
+    assert " ".join(joined(pages).replace(PAGE_BREAK, "").split()) == " ".join(said)
+    assert joined(pages[:2]).count(edges[0][0][:8]) == 2  # two pages are too few to tell
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["1990 300", "1991 310", "1992 320", "1993 330", "1995 340", "1996 350", "1997 360"],
+        ["Chapter 1", "Chapter 2", "Chapter 3"],
+        ["Fee: 100 euros.", "Fee: 200 euros.", "Fee: 300 euros."],
+        ["12", "40", "95", "3"],
+        ["2002 395", "2003 395", "2009 395"],
+    ],
+)
+def test_lines_that_merely_look_alike_stay(lines: list[str]) -> None:
+    pages = [[line, f"Of {name} much is told here.", line] for line, name in zip(lines, "ABCDEFG", strict=False)]
+    assert " ".join(joined(pages).replace(PAGE_BREAK, " ").split()) == " ".join(" ".join(page) for page in pages)
+
+
+def test_a_document_of_many_pages_is_read_in_one_go() -> None:
+    page = [f"Line {n} of a page that goes on and on and on and" for n in range(50)]
+    assert joined([page] * 1500).count(PAGE_BREAK) == 1500  # a minute and more, when each line copied all before it
+
+
+@pytest.mark.parametrize(
+    ("pages", "text"),
     [
         (
             [["They met for inter-", "national talks that took a day."]],
@@ -215,17 +357,21 @@ def test_running_heads_and_page_numbers_are_left_out_and_two_pages_are_too_few_t
         ),
         (
             [["A well-known man and a little-", "known one; well-known."]],
-            "A well-known man and a littleknown one; well-known.",
+            "A well-known man and a little-known one; well-known.",
         ),
         (
             [["The military-", "political bloc met. A military", "parade and political talks."]],
             "The military-political bloc met. A military parade and political talks.",
         ),
         ([["An agreement of the year 2021-", "2022 was signed."]], "An agreement of the year 2021- 2022 was signed."),
+        ([["A state-of-the-", "art ship."]], "A state-of-the-art ship."),
+        ([["Some ten-", "twenty men."]], "Some ten-twenty men."),
+        ([["They met for inter-"], ["national talks."]], f"They met for international{PAGE_BREAK} talks."),
+        ([["They met for inter-"], [], ["national"], ["talks."]], f"They met for international{PAGE_BREAK * 3} talks."),
     ],
 )
-def test_words_that_a_line_broke_are_made_whole(pages: list[list[str]], joined: str) -> None:
-    assert _joined_pages(pages) == joined
+def test_words_that_a_line_broke_are_made_whole(pages: list[list[str]], text: str) -> None:
+    assert joined(pages).rstrip(PAGE_BREAK) == text
 
 
 def test_a_list_a_heading_and_a_short_last_line_keep_paragraphs_apart() -> None:
@@ -238,7 +384,7 @@ def test_a_list_a_heading_and_a_short_last_line_keep_paragraphs_apart() -> None:
         "What comes next",
         "The council meets again in June.",
     ]
-    assert _joined_pages([page]).split("\n\n") == [
+    assert joined([page]).rstrip(PAGE_BREAK).split("\n\n") == [
         " ".join(page[:2]),
         page[2],
         " ".join(page[3:5]),
@@ -247,16 +393,18 @@ def test_a_list_a_heading_and_a_short_last_line_keep_paragraphs_apart() -> None:
     ]
 
 
-@given(
-    st.lists(st.lists(st.text("abc .-1\u00ad", max_size=12).map(lambda s: " ".join(s.split())), max_size=6), max_size=6)
-)
-def test_nothing_but_hyphens_and_running_lines_is_lost_and_pages_are_counted(pages: list[list[str]]) -> None:
-    text = _joined_pages(pages)
-    assert text.count(PAGE_BREAK) == max(len(pages) - 1, 0)
-    kept = [c for c in text if c.isalnum()]
-    assert len(kept) <= sum(c.isalnum() for page in pages for line in page for c in line)
-    if len(pages) < 3:  # nothing can run through all of them
-        assert kept == [c for page in pages for line in page for c in line if c.isalnum()]
+@given(st.lists(st.lists(st.integers(0, 3), max_size=6), max_size=6))
+def test_no_line_is_lost_that_does_not_run_through_the_pages(pages: list[list[int]]) -> None:
+    numbered = [
+        [
+            ("", "word", "a Word", "more.")[kind] + f" {'abcdef'[n]}{'uvwxyz'[i]}" * bool(kind)
+            for i, kind in enumerate(page)
+        ]
+        for n, page in enumerate(pages)
+    ]
+    text = joined(numbered)
+    assert text.count(PAGE_BREAK) == len(pages)
+    assert text.split() == [part for page in numbered for line in page for part in line.split()]
 
 
 def test_a_pdf_without_text_is_said_to_be_scanned(browser: Browser) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.gate import KINDS, Outcome, PassageAt, Sentence, judge, load, measured, passages_of, rows, table
+from evals.gate import KINDS, Outcome, PassageAt, Sentence, judge, load, passages_of, rows, table
 from evals.gold import Place
 from rag.describe import read_synonyms
 from rag.errors import UsageError
@@ -90,16 +90,12 @@ def test_a_passage_that_the_splitter_does_not_make_is_refused(passages: dict[Pla
         judged([sentence], passages, support=None)
 
 
-def test_one_split_can_be_measured_without_a_model():
-    found = measured("test", support=None)
-    assert {outcome.sentence.split for outcome in found} == {"test"}
-    assert all(outcome.found != "sound" for outcome in found if outcome.sentence.kind in NEVER_PASS)
-
-
-def test_the_program_prints_a_table_or_one_object():
+def test_the_program_measures_one_split_without_a_model():
     root = Path(__file__).parents[1]
     command = [sys.executable, "-m", "evals.gate", "--split", "test", "--no-model"]
     shown = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, cwd=root).stdout
     found = json.loads(shown)
+    assert {row["split"] for row in found["rows"]} == {"test"}
     assert {row["kind"] for row in found["rows"]} == set(KINDS) - {"off the question"}
+    assert all(row["recall"]["value"] == 1.0 for row in found["rows"] if row["kind"] in NEVER_PASS)
     assert all(line["id"] for line in found["missed"])

@@ -19,7 +19,7 @@ from typing import Literal
 from rag.catalog import Listed
 from rag.engine import Rag
 from rag.errors import DocumentError, IndexLocked, IndexMissing, RagError, UsageError
-from rag.formats import LOADERS
+from rag.load import LOADERS
 from rag.web.limits import MAX_UPLOAD_FILES
 
 _MAX_NAME_BYTES = 200  # file systems take 255; room for the name of a temporary file

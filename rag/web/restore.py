@@ -133,7 +133,7 @@ def _placed(kept: _Citation, reading: Reading | None) -> tuple[Citation, Hit | N
         span=span,
         quote=kept.quote,
         answer=Span(kept.answer.start, kept.answer.end) if kept.answer else None,
-        page=kept.page,
+        page=entry.document.page_of(span.start) if entry and stands else kept.page,
     )
     passage = reading.catalog.passage_at(citation.doc_id, span) if reading and stands else None
     return citation, Hit(passage, 0.0, kept.marker, "evidence") if passage else None
