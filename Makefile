@@ -13,7 +13,7 @@ LOCAL_STAMP := $(VENV)/.installed-local
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run llm test lint eval bench screenshots clean chromium
+.PHONY: help run llm test lint eval bench train screenshots clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,19 @@ eval: $(DEV_STAMP) ## evaluate against the baseline, with ablations; SCIFACT=fol
 
 bench: $(DEV_STAMP) ## measure the pipeline on this machine
 	$(BIN)/python -m evals.bench_pipeline
+
+# Each step is left out where its result is there already, and a step that was stopped goes on from its checkpoint.
+RUN := training
+train: $(DEV_STAMP) ## make the evidence model anew, on a GPU, in RUN=training; READING, WORDNET and MPNET name folders
+	@test -d "$(READING)" -a -d "$(WORDNET)" -a -d "$(MPNET)" || { \
+	  echo "make train READING=folder WORDNET=folder MPNET=folder: rag/weights/README.md says what is in them" >&2; exit 1; }
+	test -e $(RUN)/examples/made.json || $(BIN)/python -m evals.train.make_examples "$(READING)" "$(WORDNET)" \
+	  $(RUN)/examples --passes 5 --seed 6 --all
+	test -e $(RUN)/teacher/scores.npy || $(BIN)/python -m evals.train.teacher $(RUN)/examples $(RUN)/teacher \
+	  --encoder "$(MPNET)" --examples 500000 --batch 128 --rate 6e-5
+	test -e $(RUN)/reader/packed/model.safetensors || $(BIN)/python -m evals.train.reader $(RUN)/examples $(RUN)/reader \
+	  --teacher $(RUN)/teacher --examples 1336000 --batch 256 --rate 2e-4 --seed 2
+	$(BIN)/python -m evals.train.combine $(RUN)/reader/packed "$(READING)" --examples $(RUN)/examples
 
 screenshots: $(DEV_STAMP) chromium ## take the pictures of the page in docs/ again
 	$(BIN)/python docs/screenshots.py
