@@ -19,6 +19,7 @@ from rag.errors import (
     EmptyFolder,
     FileTooLarge,
     MissingPath,
+    UndecodableText,
     UnreadableFile,
     UnsupportedFormat,
 )
@@ -101,7 +102,12 @@ def load(found: FoundFile, *, max_bytes: int) -> LoadedText:
     """
     loader = _loader(found.path)
     raw = _read(found.path, max_bytes)
-    decoded = loader(raw, found.path)
+    try:
+        decoded = loader(raw, found.path)
+    except DocumentError:
+        raise
+    except Exception as error:  # libraries over any bytes whatever: one file must not end the ingest of the others
+        raise UndecodableText(found.path, f"cannot be read ({type(error).__name__}); save it as plain text") from error
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise EmptyDocument(found.path, "holds no text; remove it, or add it to 'ignore' in sources.toml")

@@ -81,7 +81,7 @@ def _go_on(parts: list[str], last: str, line: str, words: Counter[str], *, at_to
         parts.append(f" {line}")
         return
     hyphen = "-" if _is_compound(last, line, words) else ""
-    at = max(i for i in range(max(0, len(parts) - 9), len(parts)) if parts[i] != PAGE_BREAK)
+    at = next(i for i in reversed(range(len(parts))) if parts[i] != PAGE_BREAK)
     rest, _, line = line.partition(" ") if at_top else ("", "", line)  # a word stands on the page where it begins
     parts[at] = parts[at][:-1] + hyphen + rest
     parts.append(f" {line}" if at_top and line else line)

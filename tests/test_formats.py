@@ -368,6 +368,10 @@ def test_a_document_of_many_pages_is_read_in_one_go() -> None:
         ([["Some ten-", "twenty men."]], "Some ten-twenty men."),
         ([["They met for inter-"], ["national talks."]], f"They met for international{PAGE_BREAK} talks."),
         ([["They met for inter-"], [], ["national"], ["talks."]], f"They met for international{PAGE_BREAK * 3} talks."),
+        (
+            [["They met for inter-"], *[[]] * 20, ["national talks."]],
+            f"They met for international{PAGE_BREAK * 21} talks.",
+        ),
     ],
 )
 def test_words_that_a_line_broke_are_made_whole(pages: list[list[str]], text: str) -> None:

@@ -18,7 +18,8 @@ from rag.errors import (
     UnreadableFile,
     UnsupportedFormat,
 )
-from rag.load import FoundFile, LoadedText, find_documents, load
+from rag.load import LOADERS, FoundFile, LoadedText, find_documents, load
+from rag.load_text import Decoded
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 
@@ -214,3 +215,12 @@ def test_a_file_that_vanished_and_one_that_is_none_are_document_errors(tmp_path:
     (tmp_path / "folder.txt").mkdir()
     with pytest.raises(UnreadableFile):
         load(FoundFile(tmp_path, tmp_path / "folder.txt", "folder.txt"), max_bytes=100)
+
+
+def test_a_loader_that_fails_costs_its_own_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(raw: bytes, path: Path) -> Decoded:
+        raise RecursionError
+
+    monkeypatch.setitem(LOADERS, ".txt", fails)
+    with pytest.raises(UndecodableText, match=r"document\.txt: cannot be read \(RecursionError\)"):
+        load_bytes(tmp_path, b"Some text.")
