@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evals.lines import numbered_lines, values
-from evals.scores import interval
+from evals.scores import intervals
 from evals.variants import RETRIEVALS
 from rag import Rag, Settings
 from rag.encode import Encoder
@@ -201,7 +201,7 @@ def table(measured: Measured, *, queries: str, retrieval: str) -> Table:
 
 
 def _with_interval(values: Sequence[float]) -> str:
-    found = interval(len(values), lambda at: float(np.asarray(values)[at].mean()))
+    (found,) = intervals(len(values), {"mean": lambda at: np.asarray(values)[at].mean(axis=-1)}).values()
     shown = (f"{found[name]:.3f}" if found[name] is not None else "-" for name in ("value", "low", "high"))
     return "{}  {} to {}".format(*shown)
 

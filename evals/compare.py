@@ -6,17 +6,21 @@ cancels out. How often chance alone fails the gate is in docs/decisions/0007.
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from evals.scores import METRICS, Metric, Table, interval, known
+from evals.metrics import Figures
+from evals.scores import METRICS, N_RESAMPLES, ONLY_VALUES, Indices, Metric, Table, intervals, known
 
 MIN_DROP = 0.01  # of a guarded metric: a smaller one, however sure, is not worth stopping anybody's work
 _PREFIXED = {"citations", "passages", "retrieved", "sentences"}  # groups whose labels say too little alone
 
 
-def compare(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, Any]:
+def compare(
+    summary: Mapping[str, Any], baseline: Mapping[str, Any], *, n_resamples: int = N_RESAMPLES
+) -> dict[str, Any]:
     """Return the paired differences of all metrics over the questions that both runs asked with the same gold.
 
     A guarded metric drops if it is worse by MIN_DROP or more and the whole 95 % interval of its difference is on the
@@ -31,8 +35,10 @@ def compare(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str
     split = summary["made"].get("split", "all")
     missing = {row["id"] for row in earlier if split in {"all", row["split"]}} - {row["id"] for row in shared}
     new, old = Table(shared), Table([before[row["id"]] for row in shared])
-    compared = [_difference(metric, new, old, everything=Table(rows)) for metric in METRICS]
-    dropped = any(found["guarded"] and found["verdict"] == "drop" for found in compared)
+    differences = {metric.name: partial(_difference, metric, new, old) for metric in METRICS}
+    found = intervals(len(shared), differences, only_values=ONLY_VALUES, n_resamples=n_resamples)
+    compared = [_compared(metric, new, old, Table(rows), found[metric.name]) for metric in METRICS]
+    dropped = any(figure["guarded"] and figure["verdict"] == "drop" for figure in compared)
     return {
         "baseline_on": baseline["made"]["on"],
         "baseline_code": baseline["made"]["code"],
@@ -51,16 +57,16 @@ def _differs(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
     return named + ["documents"] * (old.get("documents_sha256") != new.get("documents_sha256"))
 
 
-def _difference(metric: Metric, new: Table, old: Table, *, everything: Table) -> dict[str, Any]:
-    shared = np.arange(len(new))
-    found = interval(
-        len(new),
-        lambda at: metric.compute(new, at) - metric.compute(old, at),
-        only_value=not metric.has_interval,
-    )
-    was, now = metric.compute(old, shared), metric.compute(new, shared)
-    if metric.must_be is not None:
-        now = metric.compute(everything, np.arange(len(everything)))
+def _difference(metric: Metric, new: Table, old: Table, at: Indices) -> Figures:
+    return metric.compute(new, at) - metric.compute(old, at)
+
+
+def _compared(
+    metric: Metric, new: Table, old: Table, everything: Table, found: Mapping[str, float | None]
+) -> dict[str, Any]:
+    """Return what is told of a metric. everything: the new run, and not only what both asked; found: the difference."""
+    now_over = new if metric.must_be is None else everything
+    was, now = (float(metric.compute(table, np.arange(len(table)))) for table in (old, now_over))
     return {
         "name": metric.name,
         "label": f"{metric.group}: {metric.label}" if metric.group in _PREFIXED else metric.label,

@@ -2,16 +2,19 @@
 
 Of one question: how well the units retrieved (passages or sentences) and the places cited match the gold evidence. Over
 many questions: refusals, and what the confidences are worth; arguments are parallel, and the order of questions does
-not matter. Where it is undefined, a metric of one question raises ValueError, as the caller should not have asked, and
-one over many returns nan, as a resample of a bootstrap may lack a class. Called by the other modules of evals/. Knows
-nothing about how questions are answered, how metrics are averaged, or which questions count. Over 300 lines, as all
-definitions should stand together.
+not matter. All of these but the calibration error also take arrays whose last axis is that of the questions, such as
+(n_resamples, n_questions), and return a figure for each row. Where it is undefined, a metric of one question raises
+ValueError, as the caller should not have asked, and one over many returns nan, as a resample of a bootstrap may lack a
+class. Called by the other modules of evals/. Knows nothing about how questions are answered, how metrics are averaged,
+or which questions count. Over 300 lines, as all definitions should stand together.
 """
 
+import math
 import re
 import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ir_measures
 import numpy as np
@@ -22,6 +25,8 @@ from evals.gold import Part, Place
 
 Flags = Sequence[bool] | NDArray[np.bool_]
 Numbers = Sequence[float] | NDArray[np.float64]
+Counts = NDArray[np.intp]
+Figures = np.float64 | NDArray[np.float64]  # one of plain sequences, else one for each row
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation + "‘’“”–—…")
@@ -152,27 +157,27 @@ def citation_recall(cited: Sequence[Place], parts: Sequence[Part]) -> float:
 # none counts twice.
 
 
-def refusal_precision(refused: Flags, answerable: Flags, failed: Flags) -> float:
+def refusal_precision(refused: Flags, answerable: Flags, failed: Flags) -> Figures:
     """Right refusals / (right + false refusals); failed answerable questions are false refusals.
 
     nan if there is neither. Raises ValueError if lengths differ, or a question is both refused and failed.
     Source: Wen et al., TACL 2025, abstention precision; failures are ours.
     """
     n_right, n_false, _ = _refusals(refused, answerable, failed)
-    return _ratio(n_right, n_right + n_false)
+    return ratio(n_right, n_right + n_false)
 
 
-def refusal_recall(refused: Flags, answerable: Flags) -> float:
+def refusal_recall(refused: Flags, answerable: Flags) -> Figures:
     """Right refusals / unanswerable questions; a failed one was not refused, so it is missed.
 
     nan if none is unanswerable. Raises ValueError if lengths differ.
     Source: Wen et al., TACL 2025, abstention recall.
     """
-    n_right, _, n_unanswerable = _refusals(refused, answerable, np.zeros(len(refused), dtype=bool))
-    return _ratio(n_right, n_unanswerable)
+    n_right, _, n_unanswerable = _refusals(refused, answerable, np.zeros(np.shape(refused), dtype=bool))
+    return ratio(n_right, n_unanswerable)
 
 
-def refusal_f1(refused: Flags, answerable: Flags, failed: Flags) -> float:
+def refusal_f1(refused: Flags, answerable: Flags, failed: Flags) -> Figures:
     """Harmonic mean of precision and recall: 2 * right / (2 * right + false + missed).
 
     In all three, a failed question is a false refusal if it is answerable, else a missed one, and never both. 0 if only
@@ -180,16 +185,16 @@ def refusal_f1(refused: Flags, answerable: Flags, failed: Flags) -> float:
     Source: van Rijsbergen, Information Retrieval, 1979.
     """
     n_right, n_false, n_unanswerable = _refusals(refused, answerable, failed)
-    return _ratio(2 * n_right, n_right + n_false + n_unanswerable)
+    return ratio(2 * n_right, n_right + n_false + n_unanswerable)
 
 
-def over_refusal(refused: Flags, answerable: Flags, failed: Flags) -> float:
+def over_refusal(refused: Flags, answerable: Flags, failed: Flags) -> Figures:
     """Share of the answerable questions that were refused or failed.
 
     nan if none is answerable. Raises ValueError as ``refusal_precision``.
     """
     _, n_false, n_unanswerable = _refusals(refused, answerable, failed)
-    return _ratio(n_false, len(refused) - n_unanswerable)
+    return ratio(n_false, np.shape(refused)[-1] - n_unanswerable)
 
 
 # Over questions: what a confidence is worth.
@@ -199,18 +204,21 @@ def risk_coverage(confidences: Numbers, right: Flags) -> tuple[NDArray[np.float6
     """Share wrong among the n most confident, against the coverage n / N, for n = 1..N.
 
     Equally confident predictions each count with the mean error of their group, which is the expected risk if ties are
-    broken at random. Returns coverages and risks, both (N,), empty if there is nothing. Raises ValueError if lengths
+    broken at random. Returns coverages (N,) and risks (..., N), empty if there is nothing. Raises ValueError if lengths
     differ or a confidence is nan.
     Source: El-Yaniv & Wiener, JMLR 2010; Geifman & El-Yaniv, NeurIPS 2017.
     """
     scores, were_right = _scored(confidences, right)
-    group, n_in_group = _groups(-scores)
-    errors = np.bincount(group, weights=~were_right, minlength=len(n_in_group)) / n_in_group
-    n_answered = np.arange(1, len(scores) + 1)
-    return n_answered / len(scores), np.cumsum(np.repeat(errors, n_in_group)) / n_answered
+    n = scores.shape[-1]
+    n_answered = np.arange(1, n + 1)
+    group = _groups(-scores)
+    n_in_group = _counts(group)
+    errors = _counts(group, ~were_right) / np.maximum(n_in_group, 1)
+    expected = np.repeat(errors.ravel(), n_in_group.ravel()).reshape(scores.shape)  # the groups of a row fill it
+    return n_answered / max(n, 1), np.cumsum(expected, axis=-1) / n_answered
 
 
-def aurc(confidences: Numbers, right: Flags) -> float:
+def aurc(confidences: Numbers, right: Flags) -> Figures:
     """Mean of the risks of ``risk_coverage``: the area under that curve, the smaller the better.
 
     Even the best order pays for each wrong prediction, so it compares orders of equally many of them, or stands beside
@@ -218,21 +226,21 @@ def aurc(confidences: Numbers, right: Flags) -> float:
     Source: Geifman et al., ICLR 2019.
     """
     _, risks = risk_coverage(confidences, right)
-    return float(risks.mean()) if len(risks) else float("nan")
+    return ratio(risks.sum(axis=-1), risks.shape[-1])
 
 
-def auroc(confidences: Numbers, answerable: Flags) -> float:
+def auroc(confidences: Numbers, answerable: Flags) -> Figures:
     """Share of the pairs of an answerable and an unanswerable question in which the former has more confidence.
 
     An equal pair counts half: the Mann-Whitney statistic over the number of pairs. nan if a class is missing. Raises
     ValueError if lengths differ or a confidence is nan.  Source: Hanley & McNeil, Radiology 1982.
     """
     scores, positive = _scored(confidences, answerable)
-    group, n_in_group = _groups(scores)
-    positives = np.bincount(group, weights=positive, minlength=len(n_in_group))
-    negatives = n_in_group - positives
-    negatives_below = np.cumsum(negatives) - negatives
-    return _ratio(positives @ (negatives_below + negatives / 2), positives.sum() * negatives.sum())
+    group = _groups(scores)
+    positives, negatives = _counts(group, positive), _counts(group, ~positive)
+    negatives_below = np.cumsum(negatives, axis=-1) - negatives
+    n_in_order = np.sum(positives * (negatives_below + negatives / 2), axis=-1)
+    return ratio(n_in_order, positives.sum(axis=-1) * negatives.sum(axis=-1))
 
 
 def reliability(probabilities: Numbers, right: Flags, *, n_bins: int = 10) -> list[Bin]:
@@ -265,7 +273,7 @@ def ece(probabilities: Numbers, right: Flags, *, n_bins: int = 10) -> float:
     Raises ValueError as ``reliability``.  Source: Guo et al., ICML 2017.
     """
     bins = reliability(probabilities, right, n_bins=n_bins)
-    return _ratio(sum(b.n * abs(b.probability - b.right) for b in bins), len(probabilities))
+    return float(ratio(sum(b.n * abs(b.probability - b.right) for b in bins), len(probabilities)))
 
 
 # What they share.
@@ -310,34 +318,47 @@ def _characters(places: Iterable[Place]) -> set[tuple[str, int]]:
     return {(place.source, at) for place in places for at in range(place.start, place.end)}
 
 
-def _refusals(refused: Flags, answerable: Flags, failed: Flags) -> tuple[int, int, int]:
+def _refusals(refused: Flags, answerable: Flags, failed: Flags) -> tuple[Counts, Counts, Counts]:
     """How many right refusals, false refusals, and unanswerable questions there are."""
     were_refused, were_answerable, have_failed = (
         np.asarray(flags, dtype=bool) for flags in (refused, answerable, failed)
     )
-    if not len(were_refused) == len(were_answerable) == len(have_failed):
-        raise ValueError(f"lengths differ: {len(were_refused)}, {len(were_answerable)}, {len(have_failed)}")
+    lengths = [flags.shape[-1] for flags in (were_refused, were_answerable, have_failed)]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"lengths differ: {', '.join(map(str, lengths))}")
     if np.any(were_refused & have_failed):
         raise ValueError("a question is both refused and failed; a failure is neither an answer nor a refusal")
-    n_right = np.count_nonzero(were_refused & ~were_answerable)
-    n_false = np.count_nonzero((were_refused | have_failed) & were_answerable)
-    return int(n_right), int(n_false), int(np.count_nonzero(~were_answerable))
+    n_right = np.sum(were_refused & ~were_answerable, axis=-1)
+    n_false = np.sum((were_refused | have_failed) & were_answerable, axis=-1)
+    return n_right, n_false, np.sum(~were_answerable, axis=-1)
 
 
 def _scored(scores: Numbers, flags: Flags) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     numbers, marks = np.asarray(scores, dtype=np.float64), np.asarray(flags, dtype=bool)
-    if len(numbers) != len(marks):
-        raise ValueError(f"lengths differ: {len(numbers)} scores, {len(marks)} marks")
+    if numbers.shape[-1] != marks.shape[-1]:
+        raise ValueError(f"lengths differ: {numbers.shape[-1]} scores, {marks.shape[-1]} marks")
     if np.isnan(numbers).any():
         raise ValueError("a score is nan; it has no place in an order")
     return numbers, marks
 
 
-def _groups(scores: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which group of equal scores each score is in, numbered from the lowest, and how many scores each group has."""
-    _, group, n_in_group = np.unique(scores, return_inverse=True, return_counts=True)
-    return group, n_in_group
+def _groups(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Which group of equal scores each score is in, numbered from the lowest of all rows."""
+    return np.unique(scores, return_inverse=True)[1].reshape(scores.shape)
 
 
-def _ratio(numerator: float, denominator: float) -> float:
-    return float(numerator / denominator) if denominator else float("nan")
+def _counts(group: NDArray[np.intp], marks: NDArray[np.bool_] | None = None) -> Counts:
+    """How many scores of each group a row has, or how many that are marked: (..., n_groups)."""
+    n_groups = int(group.max(initial=-1)) + 1
+    n_rows = math.prod(group.shape[:-1])
+    cell = group.reshape(n_rows, -1) + n_groups * np.arange(n_rows)[:, np.newaxis]
+    counted = cell.ravel() if marks is None else cell[marks.reshape(cell.shape)]
+    return np.bincount(counted, minlength=n_rows * n_groups).reshape(*group.shape[:-1], n_groups)
+
+
+def ratio(numerator: float | NDArray[Any], denominator: float | NDArray[Any]) -> Figures:
+    """Divide, with nan where there is nothing to divide by."""
+    top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    undefined = np.full(np.broadcast_shapes(top.shape, bottom.shape), np.nan)
+    found: Figures = np.divide(top, bottom, out=undefined, where=bottom != 0)[()]
+    return found

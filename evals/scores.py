@@ -8,25 +8,26 @@ the table of metrics should stand beside what it is made of.
 import hashlib
 import json
 import math
-import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import DegenerateDataWarning, binomtest, bootstrap
+from scipy.stats import binomtest
 
 from evals import metrics
 from evals.gold import Question
 from evals.judge import LOST_AT, NEAREST_RANKS, RANKS, Outcome
+from evals.metrics import Figures
 
 FORMAT = 1  # of a summary
 N_RESAMPLES = 2_000
 SEED = 7
-Indices = NDArray[np.int64]
+AT_ONCE = 2_000_000  # row numbers of resamples: 16 MB of them, and as much for each column that is looked up
+Indices = NDArray[np.int64]  # row numbers, (..., n): a figure is one of each last axis
 Flags = NDArray[np.bool_]
 
 
@@ -45,7 +46,7 @@ class Metric:
     group: Group
     label: str
     says: str
-    compute: Callable[["Table", Indices], float]
+    compute: Callable[["Table", Indices], Figures]
     over: Callable[["Table"], Flags]
     better: Literal["higher", "lower"] = "higher"
     guarded: bool = False
@@ -54,7 +55,7 @@ class Metric:
 
 
 class Table:
-    """Outcomes as columns, so that a resample is an array of row numbers.
+    """Outcomes as columns, so that a resample is an array of row numbers, and many are one of (n_resamples, n).
 
     A score that does not apply to a question is nan there.
     """
@@ -76,11 +77,11 @@ class Table:
         """Return a score of every question."""
         return self._scores.get(name, np.full(len(self), np.nan))
 
-    def mean(self, name: str, at: Indices) -> float:
+    def mean(self, name: str, at: Indices) -> Figures:
         """Return the mean of a score over the questions to which it applies; nan if there are none."""
-        values = self.score(name)[at]
+        values = self.score(name)
         applies = ~np.isnan(values)
-        return float(values[applies].mean()) if applies.any() else math.nan
+        return metrics.ratio(np.where(applies, values, 0.0)[at].sum(axis=-1), np.count_nonzero(applies[at], axis=-1))
 
     @property
     def sureness(self) -> NDArray[np.float64]:
@@ -101,7 +102,7 @@ def _mean(name: str, group: Group, label: str, says: str, **more: Any) -> Metric
     )
 
 
-def _refusals(name: str, label: str, says: str, measure: Callable[..., float], over: str, **more: Any) -> Metric:
+def _refusals(name: str, label: str, says: str, measure: Callable[..., Figures], over: str, **more: Any) -> Metric:
     """Return a metric of refusals. over: the questions it is about; a failure counts as a wrong refusal."""
     marks: dict[str, Callable[[Table], Flags]] = {
         "answerable": lambda table: table.answerable,
@@ -110,13 +111,13 @@ def _refusals(name: str, label: str, says: str, measure: Callable[..., float], o
         "refused or unanswerable": lambda table: table.refused | table.failed | ~table.answerable,
     }
 
-    def compute(table: Table, at: Indices) -> float:
+    def compute(table: Table, at: Indices) -> Figures:
         return measure(table.refused[at], table.answerable[at], table.failed[at])
 
     return Metric(name, "abstention", label, says, compute, marks[over], **more)
 
 
-def _confidence(name: str, label: str, says: str, compute: Callable[[Table, Indices], float], **more: Any) -> Metric:
+def _confidence(name: str, label: str, says: str, compute: Callable[[Table, Indices], Figures], **more: Any) -> Metric:
     """Return a metric of the probability of the likeliest sentence."""
     return Metric(name, "abstention", label, says, compute, lambda table: np.ones(len(table), dtype=bool), **more)
 
@@ -144,13 +145,13 @@ def _ranking(group: Group, unit: str, what: str, *, guarded: bool = False) -> li
     ]
 
 
-def _ece(table: Table, at: Indices) -> float:
+def _ece(table: Table, at: Indices) -> Figures:
     """Count failures apart, each as wrong as can be: among others they could make up for too little confidence."""
     failed, confidence, right = table.failed[at], table.confidence[at], table.confident_right[at]
     if failed.all():
-        return 1.0 if len(at) else math.nan
+        return np.float64(1.0 if len(at) else math.nan)
     rest = ~failed
-    return float(failed.mean() + rest.mean() * metrics.ece(confidence[rest], right[rest]))
+    return np.float64(failed.mean() + rest.mean() * metrics.ece(confidence[rest], right[rest]))
 
 
 # fmt: off
@@ -192,9 +193,16 @@ METRICS: tuple[Metric, ...] = (
     *_ranking("sentences", "sentence", "the sentences by probability"),
 )
 # fmt: on
+ONLY_VALUES = frozenset(metric.name for metric in METRICS if not metric.has_interval)
 
 
-def summarize(made: Mapping[str, Any], questions: Sequence[Question], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def summarize(
+    made: Mapping[str, Any],
+    questions: Sequence[Question],
+    outcomes: Sequence[Outcome],
+    *,
+    n_resamples: int = N_RESAMPLES,
+) -> dict[str, Any]:
     """Return everything that is known of a run as JSON: the figures, and what a later run needs for a comparison.
 
     made: what was measured, when and with what. Without a baseline yet: ``comparison`` is null.
@@ -207,7 +215,7 @@ def summarize(made: Mapping[str, Any], questions: Sequence[Question], outcomes: 
     return {
         "format": FORMAT,
         "made": dict(made),
-        "metrics": figures(rows),
+        "metrics": figures(rows, n_resamples=n_resamples),
         "kinds": _groups(outcomes, "kind"),
         "splits": _groups(outcomes, "split"),
         "lost": {stage: lost[stage] for stage in LOST_AT if lost[stage]},
@@ -289,16 +297,18 @@ def _cost_ms(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
             for s, ms in stages.items()}  # fmt: skip
 
 
-def figures(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def figures(rows: Sequence[Mapping[str, Any]], *, n_resamples: int = N_RESAMPLES) -> list[dict[str, Any]]:
     """Return every metric with its interval and how many questions it is about; null where these are none."""
     table = Table(rows)
+    statistics = {metric.name: partial(metric.compute, table) for metric in METRICS}
+    found = intervals(len(table), statistics, only_values=ONLY_VALUES, n_resamples=n_resamples)
     return [
         {
             "name": metric.name,
             "group": metric.group,
             "label": metric.label,
             "says": metric.says,
-            **interval(len(table), partial(metric.compute, table), only_value=not metric.has_interval),
+            **found[metric.name],
             "n": int(metric.over(table).sum()),
             "better": metric.better,
             "must_be": metric.must_be,
@@ -307,24 +317,40 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def interval(n: int, statistic: Callable[[Indices], float], *, only_value: bool = False) -> dict[str, float | None]:
-    """Return value, low and high of a statistic of row numbers; null where it is undefined.
+def intervals(
+    n: int,
+    statistics: Mapping[str, Callable[[Indices], Figures]],
+    *,
+    only_values: Collection[str] = (),
+    n_resamples: int = N_RESAMPLES,
+) -> dict[str, dict[str, float | None]]:
+    """Return value, low and high of each statistic of row numbers; null where it is undefined.
 
-    Resamples in which it is undefined (one without an unanswerable question has no refusal recall) are left out.
+    statistics: by name; each takes row numbers (..., n) and returns a figure for every last axis. only_values: names of
+    those that get no interval. Resamples in which a statistic is undefined (one without an unanswerable question has no
+    refusal recall) are left out.
     """
-    everything = np.arange(n)
-    value = statistic(everything) if n else math.nan
-    if math.isnan(value):
-        return {"value": None, "low": None, "high": None}
-    if n == 1 or only_value:
-        return {"value": known(value), "low": None, "high": None}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DegenerateDataWarning)  # of its own interval, which has no use here
-        resampled = bootstrap(
-            (everything,), statistic, vectorized=False, n_resamples=N_RESAMPLES, method="percentile", rng=SEED
-        ).bootstrap_distribution
-    low, high = np.nanpercentile(resampled, (2.5, 97.5))
-    return {"value": known(value), "low": known(float(low)), "high": known(float(high))}
+    values = {name: float(of(np.arange(n))) if n else math.nan for name, of in statistics.items()}
+    drawn: dict[str, list[Figures]] = {
+        name: [] for name, value in values.items() if n > 1 and not math.isnan(value) and name not in only_values
+    }
+    for at in resamples(n, n_resamples) if drawn else ():
+        for name, found in drawn.items():
+            found.append(statistics[name](at))
+    ends = {name: np.nanpercentile(np.concatenate(found), (2.5, 97.5)) for name, found in drawn.items()}
+    unknown = (math.nan, math.nan)
+    return {
+        name: {"value": known(value), **dict(zip(("low", "high"), map(known, ends.get(name, unknown)), strict=True))}
+        for name, value in values.items()
+    }
+
+
+def resamples(n: int, n_resamples: int, *, at_once: int = AT_ONCE) -> Iterator[Indices]:
+    """Yield row numbers drawn with replacement, (some, n) at a time, the same whatever fits at once."""
+    rng = np.random.default_rng(SEED)
+    some = max(1, at_once // n)
+    for first in range(0, n_resamples, some):
+        yield rng.integers(0, n, (min(some, n_resamples - first), n))
 
 
 def known(value: float) -> float | None:

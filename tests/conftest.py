@@ -1,18 +1,21 @@
 """Shared by all tests: the seeds under the real model, and a fast encoder for what does not depend on meaning."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import llm_server as protocol
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from rag import Rag, Settings, models
 from rag.encode import SentenceEncoder, Vectors
+from rag.evidence import Candidate, PassageEvidence, TrainedEvidence
 from rag.words import words
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ settings.load_profile("footnote")
 # Minutes each, and as files of few tests the last ones by pytest-xdist's own order, when one process has no more to do.
 LONGEST = (
     "test_eval test_cli test_engine test_page_flow test_surfaces test_index test_llm test_page test_page_access "
-    "test_bench test_bench_page test_no_egress test_page_library test_compare test_page_keeping test_mcp"
+    "test_bench test_bench_page test_no_egress test_page_library test_page_keeping test_mcp"
 ).split()
 
 
@@ -41,6 +44,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files, so that short ones are left to fill the gap at the end."""
     place = {name: n for n, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
+class Remembering(TrainedEvidence):
+    """The model that ships, which reads the same passages for the same question once a process.
+
+    For tests of what becomes of a reading. Those of the reading itself take the model as it is.
+    """
+
+    _readings: ClassVar[dict[tuple[str, tuple[Candidate, ...]], list[PassageEvidence]]] = {}
+
+    def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
+        key = (question, tuple(candidates))
+        if key not in self._readings:
+            self._readings[key] = super().read(question, candidates)
+        return self._readings[key]
 
 
 class HashingEncoder:
@@ -67,8 +85,6 @@ class HashingEncoder:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Tests start from the defaults, in a working directory of their own."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("RAG_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -82,17 +98,26 @@ def encoder() -> SentenceEncoder:
 
 @pytest.fixture(scope="session")
 def seeds_index(tmp_path_factory: pytest.TempPathFactory, encoder: SentenceEncoder) -> Path:
-    """An index of the seeds under the real model; not to be written to."""
-    folder = tmp_path_factory.mktemp("seeds") / "index"
-    report = Rag(Settings(index_dir=folder), encoder=encoder).ingest([SEEDS])
-    assert not report.failed
-    return folder
+    """An index of the seeds under the real model; not to be written to.
+
+    The first process of pytest-xdist makes it; each has a copy, whose files it opens and closes alone.
+    """
+    own = tmp_path_factory.mktemp("seeds")
+    of_run = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    whole, begun = of_run / "seeds-index", own / "begun"
+    with FileLock(of_run / "seeds-index.lock"):
+        if not whole.exists():
+            rag = Rag(Settings(index_dir=begun), encoder=encoder)
+            assert not rag.ingest([SEEDS]).failed
+            rag.close()
+            begun.rename(whole)
+    return shutil.copytree(whole, own / "index")
 
 
 @pytest.fixture(scope="session")
 def seeds(seeds_index: Path, encoder: SentenceEncoder) -> Iterator[Rag]:
     """Footnote over the seeds, under the real model."""
-    rag = Rag(Settings(index_dir=seeds_index), encoder=encoder)
+    rag = Rag(Settings(index_dir=seeds_index), encoder=encoder, evidence=Remembering())
     yield rag
     rag.close()
 

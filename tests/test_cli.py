@@ -1,4 +1,8 @@
-"""The command as its users meet it: real processes, what they print, how they end."""
+"""The command as its users meet it: what it prints and how it ends.
+
+Each command has a real process here or beside its surface (``serve``, ``mcp``, ``eval``, ``models``), and so has what
+only a process shows. What depends on arguments, files and settings alone is run in this one, by ``here``.
+"""
 
 import ctypes
 import json
@@ -8,45 +12,28 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import jsonschema
 import pytest
+from commands import RAG, WAIT_S, Done, environment, here, in_a_process
 from conftest import SEEDS, HashingEncoder
 
 from rag import Rag, Settings
 from rag.cli import main
 from rag.config import BUNDLED_ENCODER
 
-RAG = shutil.which("rag", path=str(Path(sys.executable).parent)) or "rag is not installed beside this Python"
 HEAVY = "torch chromadb gradio sentence_transformers llama_index.core transformers".split()
-WAIT_S = 300
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
+Run = Callable[..., Done]
 
 ELECTION = "Who won the early presidential election with over 81% of the vote?"
 OFF_TOPIC = "What is the boiling point of tungsten?"
 
 
-def environment(**settings: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAG_", "FOOTNOTE_"))}
-    return clean | settings
-
-
-def run(*arguments: object, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [RAG, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=environment(**settings),
-        timeout=WAIT_S,
-        check=False,
-    )
-
-
-def the_line(done: "subprocess.CompletedProcess[str]", code: int) -> str:
+def the_line(done: Done, code: int) -> str:
     """Return the one line of an error; everything else that could be on standard error is a failure."""
     assert done.returncode == code, done.stderr
     assert done.stderr.startswith("rag: "), done.stderr
@@ -58,14 +45,20 @@ def the_line(done: "subprocess.CompletedProcess[str]", code: int) -> str:
     return done.stderr
 
 
-def refused(*arguments: object, code: int = 1, **settings: str) -> str:
+def refused(*arguments: object, code: int = 1, run: Run = here, **settings: str) -> str:
     return the_line(run(*arguments, **settings), code)
 
 
-def done_well(*arguments: object, **settings: str) -> str:
+def done_well(*arguments: object, run: Run = here, **settings: str) -> str:
     done = run(*arguments, **settings)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def asked(seeds_index: Path) -> str:
+    """What ``rag ask --json`` prints, in a process of its own."""
+    return done_well("ask", ELECTION, "--index", seeds_index, "--json", run=in_a_process)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +82,7 @@ def test_ingest_says_what_became_of_the_documents(tmp_path: Path):
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "a.txt").write_text("Alpha signed the treaty in May. Beta did not sign it.", encoding="utf-8")
-    report = json.loads(done_well("ingest", docs, "--json"))
+    report = json.loads(done_well("ingest", docs, "--json", run=in_a_process))
     assert report == {
         "added": ["a.txt"],
         "updated": [],
@@ -104,7 +97,7 @@ def test_ingest_says_what_became_of_the_documents(tmp_path: Path):
     (docs / "a.txt").unlink()
     (docs / "b.txt").write_text("  \n")
     assert "holds no text" in refused("ingest", docs)
-    assert json.loads(run("ingest", docs, "--prune", "--json").stdout)["removed"] == ["a.txt"]
+    assert json.loads(here("ingest", docs, "--prune", "--json").stdout)["removed"] == ["a.txt"]
 
 
 def test_dry_run_shows_every_document_and_every_line_left_out(tmp_path: Path):
@@ -142,7 +135,7 @@ def test_dry_run_loads_no_model_and_opens_no_index(tmp_path: Path):
 
 
 def test_dry_run_tells_errors_from_results(tmp_path: Path):
-    done = run("ingest", tmp_path / "nowhere", "--dry-run")
+    done = here("ingest", tmp_path / "nowhere", "--dry-run")
     assert "nothing is there" in the_line(done, 1)
     assert "nothing is there" in refused("ingest", tmp_path / "nowhere", "--dry-run", "--json")
 
@@ -178,8 +171,8 @@ def test_search_prints_passages_or_one_object(seeds_index: Path):
     assert places == [tuple(str(hit[k]) for k in ("rank", "source", "start", "end")) for hit in found["hits"]]
 
 
-def test_ask_prints_an_answer_with_its_footnotes_or_one_object(seeds_index: Path):
-    record = json.loads(done_well("ask", ELECTION, "--index", seeds_index, "--json"))
+def test_ask_prints_an_answer_with_its_footnotes_or_one_object(seeds_index: Path, asked: str):
+    record = json.loads(asked)
     assert record["answered"]
     shown = done_well("ask", ELECTION, "--index", seeds_index)
     words = " ".join(shown.split())
@@ -202,7 +195,7 @@ def test_a_batch_answers_what_can_be_and_fails_if_a_line_could_not(seeds_index: 
     lines = [json.dumps({"id": "a", "question": ELECTION}), "no JSON", "", json.dumps({"id": "b", "question": 7})]
     lines += [json.dumps({"id": "c", "question": "And where?", "history": [[ELECTION, "Tokayev. [1]"]]})]
     (tmp_path / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    done = run("ask", "--batch", "in.jsonl", "--out", "out.jsonl", "--index", seeds_index)
+    done = here("ask", "--batch", "in.jsonl", "--out", "out.jsonl", "--index", seeds_index)
     assert "2 lines could not be answered" in the_line(done, 1)
     assert done.stdout == ""
     records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -254,10 +247,8 @@ def test_a_batch_can_come_through_a_pipe(small_index: Path, tmp_path: Path):
 # -- stored answers ----------------------------------------------------------------------------------------------------
 
 
-def test_verify_finds_that_what_was_asked_stands(seeds_index: Path, tmp_path: Path):
-    (tmp_path / "answer.json").write_text(
-        done_well("ask", ELECTION, "--index", seeds_index, "--json"), encoding="utf-8"
-    )
+def test_verify_finds_that_what_was_asked_stands(seeds_index: Path, tmp_path: Path, asked: str):
+    (tmp_path / "answer.json").write_text(asked, encoding="utf-8")
     shown = done_well("verify", tmp_path / "answer.json", "--index", seeds_index)
     assert shown == "stands  Tokayev won the early presidential election with over 81% of the vote.\n"
     found = json.loads(done_well("verify", tmp_path / "answer.json", "--index", seeds_index, "--json"))
@@ -265,11 +256,11 @@ def test_verify_finds_that_what_was_asked_stands(seeds_index: Path, tmp_path: Pa
     assert found["stands"]
 
 
-def test_verify_fails_with_a_line_for_each_fault(seeds_index: Path, tmp_path: Path):
-    record = json.loads(done_well("ask", ELECTION, "--index", seeds_index, "--json"))
+def test_verify_fails_with_a_line_for_each_fault(seeds_index: Path, tmp_path: Path, asked: str):
+    record = json.loads(asked)
     record["claims"][0]["text"] = record["claims"][0]["text"].replace("81", "91")
     (tmp_path / "answers.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
-    done = run("verify", tmp_path / "answers.jsonl", "--index", seeds_index, "--json")
+    done = in_a_process("verify", tmp_path / "answers.jsonl", "--index", seeds_index, "--json")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2  # the claim is no quote, and the text not what the claims make
     assert all("answers.jsonl: " in line for line in done.stderr.splitlines())
@@ -302,6 +293,10 @@ USAGE = {
     "a port that is none": (["serve", "--port", "70000"], "--port"),
     "nothing": ([], "--help"),
 }
+
+
+def test_wrong_usage_ends_a_process_with_its_line():
+    assert "--frobnicate" in refused("ask", "--frobnicate", "Who?", code=2, run=in_a_process)
 
 
 @pytest.mark.parametrize(("arguments", "said"), USAGE.values(), ids=USAGE.keys())
@@ -372,7 +367,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def run_without_privilege(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def run_without_privilege(*arguments: object) -> Done:
     return subprocess.run(
         [sys.executable, "-c", WITHOUT_PRIVILEGE, RAG, *map(str, arguments)],
         capture_output=True,
@@ -441,7 +436,7 @@ def test_each_of_several_bad_documents_has_its_line(tmp_path: Path):
     (tmp_path / "docs").mkdir()
     for name in ("a.txt", "b.txt", "c.txt"):
         (tmp_path / "docs" / name).write_bytes(b"\0")
-    done = run("ingest", tmp_path / "docs", tmp_path / "nowhere", "--json")
+    done = here("ingest", tmp_path / "docs", tmp_path / "nowhere", "--json")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert len(lines) == 4
@@ -521,19 +516,18 @@ def test_an_index_folder_that_is_a_file_is_told_in_one_line(tmp_path: Path):
 
 
 def test_an_argument_that_is_not_utf8_is_told_in_one_line(seeds_index: Path):
-    done = subprocess.run(
-        [RAG.encode(), b"ask", b"Who is caf\xe9?", b"--index", str(seeds_index).encode()],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=WAIT_S,
-        check=False,
-    )
+    done = here("ask", os.fsdecode(b"Who is caf\xe9?"), "--index", seeds_index)
     assert done.returncode in {0, 2}, done.stderr
     if done.returncode:
         assert "unexpected" not in the_line(done, 2)
     else:
         assert done.stderr == ""
+
+
+def test_a_path_that_is_not_utf8_is_told_in_one_line():
+    """A process here, too: it is the interpreter that makes text of the bytes."""
+    for run in (here, in_a_process):
+        assert "nothing is there" in refused("ingest", os.fsdecode(b"caf\xe9.txt"), run=run)
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -542,7 +536,7 @@ def test_an_argument_that_is_not_utf8_is_told_in_one_line(seeds_index: Path):
 def test_a_port_in_use_is_told_in_one_line(small_index: Path):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        line = refused("serve", "--port", port, "--index", small_index)
+        line = refused("serve", "--port", port, "--index", small_index, run=in_a_process)
     assert f"127.0.0.1:{port}: another program listens there" in line
     assert "--port" in line
 
@@ -550,7 +544,7 @@ def test_a_port_in_use_is_told_in_one_line(small_index: Path):
 # -- pipes, help, imports ----------------------------------------------------------------------------------------------
 
 
-def into_a_closed_pipe(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def into_a_closed_pipe(*arguments: object) -> Done:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -591,7 +585,7 @@ def test_search_into_head_prints_a_line_and_nothing_else(seeds_index: Path):
 
 
 def test_help_lists_the_commands_and_each_has_its_own():
-    shown = done_well("--help")
+    shown = done_well("--help", run=in_a_process)
     for command in ("ingest", "search", "ask", "serve", "verify"):
         assert command in shown
         assert "--index" in done_well(command, "--help")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import HashingEncoder, Remembering
 from quoting import check_quotes, text_on_disk
 
 from evals import command, run
@@ -17,10 +18,9 @@ from evals.scores import METRICS
 from evals.variants import Variant
 from rag import Answer, Rag, Settings, records
 from rag.cli import main
-from rag.encode import SentenceEncoder
+from rag.encode import SentenceEncoder, Vectors
 from rag.errors import IndexDamaged, RagError, UsageError
-from rag.evidence import EVIDENCE_MODELS, Candidate, PassageEvidence, RetrievalScores, TrainedEvidence
-from tests.conftest import HashingEncoder
+from rag.evidence import EVIDENCE_MODELS, Candidate, PassageEvidence, RetrievalScores
 
 BASELINE = Path(__file__).parents[1] / "evals" / "baseline.json"
 TEXT = "The bridge over the Orla was opened in 1931.\n\nIts architect was Vera Holm.\n\nThe river froze in 1963.\n"
@@ -89,6 +89,12 @@ def watched(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> type[Watc
     monkeypatch.setitem(EVIDENCE_MODELS, "watched", model)
     small["variant"] = Variant(evidence="watched")
     return model
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every evaluation here asks the same questions of the same passages: reading them is minutes."""
+    monkeypatch.setitem(EVIDENCE_MODELS, "trained", Remembering)
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -244,7 +250,7 @@ def test_every_problem_of_the_gold_is_a_line(
 
 
 def test_variants_have_a_report_each_and_a_table_together(
-    seeds_index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    seeds_index: Path, tmp_path: Path, remembered: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gold = tmp_path / "gold.jsonl"
     gold.write_text("".join(SEEDS_GOLD.read_text(encoding="utf-8").splitlines(keepends=True)[:6]), encoding="utf-8")
@@ -263,21 +269,27 @@ def test_variants_have_a_report_each_and_a_table_together(
 # -- the gate ----------------------------------------------------------------------------------------------------------
 
 
-class Remembering(TrainedEvidence):
-    """The model that ships, which reads the same passages for the same question once: reading is a minute a build."""
+class RememberingEncoder(SentenceEncoder):
+    """The model that ships, which encodes each question once, whatever is done with its vector."""
 
-    seen: dict[tuple[str, tuple[Candidate, ...]], list[PassageEvidence]] = {}  # noqa: RUF012 - shared on purpose
+    def __init__(self) -> None:
+        super().__init__()
+        self._vectors: dict[tuple[str, ...], Vectors] = {}
 
-    def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
-        key = (question, tuple(candidates))
-        if key not in self.seen:
-            self.seen[key] = super().read(question, candidates)
-        return self.seen[key]
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        key = tuple(texts)
+        if key not in self._vectors:
+            self._vectors[key] = super().encode(texts)
+        return self._vectors[key]
 
 
-def test_this_build_passes_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def questions_encoder() -> RememberingEncoder:
+    return RememberingEncoder()
+
+
+def test_this_build_passes_the_gate(tmp_path: Path, remembered: None) -> None:
     """As `make eval` runs it: the command, the baseline that is checked in."""
-    monkeypatch.setitem(EVIDENCE_MODELS, "trained", Remembering)
     assert rag_eval("--baseline", str(BASELINE), "--out", str(tmp_path / "out")) == 0
     summary = read_summary(tmp_path / "out" / "summary.json")
     assert summary["comparison"]["n"] == len(load(SEEDS_GOLD))
@@ -300,10 +312,9 @@ def test_the_command_evaluates_in_a_process_of_its_own(seeds_index: Path, tmp_pa
 
 @pytest.fixture
 def gated(
-    seeds_index: Path, encoder: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    seeds_index: Path, questions_encoder: RememberingEncoder, tmp_path: Path, remembered: None
 ) -> Callable[..., list[str]]:
     """Evaluate a build on the seeds and return the guarded metrics that dropped against the baseline."""
-    monkeypatch.setitem(EVIDENCE_MODELS, "trained", Remembering)
 
     def dropped(variant: Variant | None = None) -> list[str]:
         summary = evaluate(
@@ -313,7 +324,7 @@ def gated(
             out=tmp_path / "out",
             variant=variant or Variant(),
             baseline=read_summary(BASELINE),
-            encoder=encoder,
+            encoder=questions_encoder,
         )
         found = [m["name"] for m in summary["comparison"]["metrics"] if m["guarded"] and m["verdict"] == "drop"]
         assert bool(command.gate(summary)) == bool(found)
@@ -368,9 +379,12 @@ def test_an_engine_that_fails_fails_the_gate(gated: Callable[..., list[str]], mo
     assert {"right", "quotes_exact", "over_refusal"} <= set(gated())
 
 
-def test_gold_questions_are_quoted_exactly_as_the_files_have_it(seeds_index: Path, encoder: SentenceEncoder) -> None:
+def test_gold_questions_are_quoted_exactly_as_the_files_have_it(
+    seeds_index: Path, questions_encoder: RememberingEncoder
+) -> None:
     """Here and not with the engine's: what the gate has read is not read again."""
-    rag = Rag(Settings(index_dir=seeds_index, min_probability=0.0), encoder=encoder, evidence=Remembering())
+    settings = Settings(index_dir=seeds_index, min_probability=0.0)
+    rag = Rag(settings, encoder=questions_encoder, evidence=Remembering())
     answered = [rag.ask(question.question) for question in load(SEEDS_GOLD)]
     rag.close()
     for result in answered:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import multiprocessing
+import os
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,11 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from rag import Rag, Settings
+from rag.catalog import Catalog
+from rag.config import BUNDLED_ENCODER
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, IndexMissing, IndexUnusable
+from rag.lexical import LexicalIndex
+from rag.store import Segment
 from rag.types import UNITS
 
 Open = Callable[..., Rag]
@@ -67,7 +72,9 @@ def test_ingesting_twice_embeds_nothing_and_changes_nothing(open_rag: Open, tmp_
 
 def test_the_model_is_not_loaded_when_nothing_has_changed(tmp_path: Path):
     docs = write(tmp_path / "docs", one="Alpha signed the treaty.")
-    Rag(Settings(index_dir=tmp_path / "i")).ingest([docs])
+    encoder = HashingEncoder()
+    encoder.name = BUNDLED_ENCODER  # an index as the model makes it, but for its vectors, which nobody looks at
+    Rag(Settings(index_dir=tmp_path / "i"), encoder=encoder).ingest([docs])
     code = (
         "import sys; from rag import Rag, Settings\n"
         f"report = Rag(Settings(index_dir={str(tmp_path / 'i')!r})).ingest([{str(docs)!r}])\n"
@@ -224,37 +231,46 @@ def test_a_failure_at_any_step_then_a_rerun_equals_a_clean_build(
     assert contents(rag) == contents(clean)
 
 
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from conftest import HashingEncoder
-from rag import Rag, Settings
-import rag.catalog, rag.lexical, rag.store
-owner = {{"add": rag.store.Segment, "save": rag.lexical.LexicalIndex, "commit": rag.catalog.Catalog}}[{step!r}]
-original = getattr(owner, {step!r})
-def killed(*args, **kwargs):
-    if not {before}:
-        original(*args, **kwargs)
-    os.kill(os.getpid(), signal.SIGKILL)
-setattr(owner, {step!r}, killed)
-Rag(Settings(index_dir={index!r}), encoder=HashingEncoder()).ingest([{docs!r}])
-"""
+# A process that has imported what the others need makes them by forking, before it has opened anything itself.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["chromadb", "hypothesis", "pytest", "rag.engine"])
+OWNERS = {"add": Segment, "save": LexicalIndex, "commit": Catalog}
+
+
+def _killed(step: str, before: bool, index: Path, docs: Path) -> None:
+    original = getattr(OWNERS[step], step)
+
+    def killed(*args: object, **kwargs: object) -> None:
+        if not before:
+            original(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(OWNERS[step], step, killed)
+    _ingest(index, docs)
+
+
+def _ingest(index: Path, docs: Path) -> None:
+    Rag(Settings(index_dir=index), encoder=HashingEncoder()).ingest([docs])
+
+
+def in_another_process(work: Callable[..., None], *arguments: object) -> int:
+    """Return the exit code."""
+    worker = PROCESSES.Process(target=work, args=arguments)
+    worker.start()
+    worker.join(120)
+    assert worker.exitcode is not None
+    return worker.exitcode
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("step", ["add", "save", "commit"])
+@pytest.mark.parametrize("step", OWNERS)
 def test_a_killed_writer_leaves_the_last_commit_answering(step: str, before: bool, open_rag: Open, tmp_path: Path):
     docs = write(tmp_path / "docs", a="Alpha signed the treaty.")
     rag = open_rag(index_dir=tmp_path / "i")
     rag.ingest([docs])
     old = contents(rag)
     write(docs, b="Beta spoke of Alpha.")
-    code = _KILLED.format(
-        tests=str(Path(__file__).parent), step=step, before=before, index=str(tmp_path / "i"), docs=str(docs)
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert in_another_process(_killed, step, before, tmp_path / "i", docs) == -signal.SIGKILL
     clean = open_rag(index_dir=tmp_path / "clean")
     clean.ingest([docs])
     committed = step == "commit" and not before
@@ -278,15 +294,8 @@ def test_a_reader_sees_another_process_finish_at_its_next_question(open_rag: Ope
     reader.ingest([docs])
     assert not any("Omega" in h.passage.text for h in reader.search("Omega"))
     write(docs, b="Omega arrived at noon.")
-    worker = multiprocessing.get_context("spawn").Process(target=_ingest, args=(str(tmp_path / "index"), str(docs)))
-    worker.start()
-    worker.join(120)
-    assert worker.exitcode == 0
+    assert in_another_process(_ingest, tmp_path / "index", docs) == 0
     assert reader.search("When did Omega arrive?")[0].passage.text == "Omega arrived at noon."
-
-
-def _ingest(index: str, docs: str) -> None:
-    Rag(Settings(index_dir=index), encoder=HashingEncoder()).ingest([docs])
 
 
 def test_questions_during_ingests_never_fail_and_never_see_a_half(open_rag: Open, tmp_path: Path):

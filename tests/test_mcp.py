@@ -15,7 +15,7 @@ import pytest
 from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult
 
-from rag import Rag
+from rag import Rag, Settings
 from rag.cli import main
 from rag.mcp import server
 from rag.records import ask_record, search_record
@@ -142,10 +142,9 @@ def test_a_mistake_is_one_line(replies: dict[str, Any], number: int, line: str):
 
 
 def test_without_an_index_the_client_is_told_what_to_run(tmp_path: Path):
-    async def use(session: ClientSession) -> CallToolResult:
-        return await session.call_tool("ask_documents", {"question": ELECTION})
-
-    done = with_client(tmp_path / "none", use)
+    without = Rag(Settings(index_dir=tmp_path / "none"))
+    done = in_a_thread(server(without).call_tool, "ask_documents", {"question": ELECTION})
+    assert isinstance(done, CallToolResult)
     assert done.is_error
     assert "run rag ingest" in text(done)
 

@@ -173,7 +173,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a guarded process said that ingested the seeds, asked and, where there is a page, opened it."""
     tmp = tmp_path_factory.mktemp("guarded")
     code = INGEST_AND_ASK + (OPEN_PAGE if PAGE.exists() else "")
-    return run_guarded(code, SEEDS, tmp / "index", ELECTION, free_port(), home=tmp / "home")
+    said = run_guarded(code, SEEDS, tmp / "index", ELECTION, free_port(), home=tmp / "home")
+    return {**said, "index": tmp / "index"}
 
 
 def test_nothing_tries_to_leave_the_machine(told: dict[str, Any]):
@@ -220,10 +221,10 @@ ASK = textwrap.dedent("""
 
 
 def test_ask_answers_without_any_network(
-    seeds_index: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+    told: dict[str, Any], tmp_path: Path, record_property: Callable[[str, object], None]
 ):
     """Where no namespace can be made, the same command runs under the guard alone; the report says which it was."""
-    arguments = ["ask", ELECTION, "--index", str(seeds_index), "--json"]
+    arguments = ["ask", ELECTION, "--index", str(told["index"]), "--json"]
     command = [sys.executable, "-c", GUARD + ASK + TELL, *arguments]
     variant = "network namespace without interface" if can_be_alone() else "audit hook alone"
     record_property("egress_variant", variant)

@@ -5,18 +5,18 @@ import math
 import random
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
 
-from evals import scores
 from evals.gold import Place, Question
 from evals.judge import LOST_AT, Outcome, judge
-from evals.scores import METRICS, Metric, Table, figures, interval, known, share, summarize
+from evals.scores import METRICS, SEED, Metric, Table, figures, intervals, known, resamples, share, summarize
 from rag.records import error_record
 
 Row = dict[str, Any]
@@ -28,12 +28,7 @@ SEARCH = {  # as many names as the judge gives
     for measure in (*(f"{m}@{k}" for m in ("recall", "all") for k in (1, 3, 5, 10)), "mrr", "ndcg@10")
 }
 NEAREST = ("nearest@1", "nearest@5")
-
-
-@pytest.fixture
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests in which an interval has to be there, and how wide it is plays no part."""
-    monkeypatch.setattr(scores, "N_RESAMPLES", 100)
+FEW = 100  # resamples, where an interval has to be there and how wide it is plays no part
 
 
 def row(n: int, **changes: Any) -> Row:
@@ -217,8 +212,8 @@ def test_each_metric_is_about_as_many_questions_as_counted_by_hand(metric: Metri
     assert metric.over(Table(MIXED)).sum() == N_OF[metric.name]
 
 
-def test_a_figure_says_how_many_questions_it_is_about(few_resamples: None):
-    found = {figure["name"]: figure["n"] for figure in figures(MIXED)}
+def test_a_figure_says_how_many_questions_it_is_about():
+    found = {figure["name"]: figure["n"] for figure in figures(MIXED, n_resamples=FEW)}
     assert found == {metric.name: metric.over(Table(MIXED)).sum() for metric in METRICS}
 
 
@@ -271,8 +266,8 @@ TABLES = {
 
 
 @pytest.mark.parametrize("rows", TABLES.values(), ids=TABLES.keys())
-def test_every_metric_has_a_value_in_range_or_none(rows: list[Row], few_resamples: None):
-    found = figures(rows)  # a warning would be an error
+def test_every_metric_has_a_value_in_range_or_none(rows: list[Row]):
+    found = figures(rows, n_resamples=FEW)  # a warning would be an error
     assert [figure["name"] for figure in found] == NAMES
     for figure in found:
         numbers = [figure[name] for name in ("value", "low", "high")]
@@ -290,8 +285,8 @@ def test_a_metric_that_is_about_no_question_has_no_value(rows: list[Row]):
             assert math.isnan(metric.compute(table, np.arange(len(rows)))), metric.name
 
 
-def test_a_metric_without_a_question_has_neither_value_nor_interval(few_resamples: None):
-    by_name = {figure["name"]: figure for figure in figures(TABLES["unanswerable only"])}
+def test_a_metric_without_a_question_has_neither_value_nor_interval():
+    by_name = {figure["name"]: figure for figure in figures(TABLES["unanswerable only"], n_resamples=FEW)}
     for name in ("facts", "citation_recall", "over_refusal", "auroc", "passage_mrr"):
         assert (by_name[name]["value"], by_name[name]["low"], by_name[name]["high"]) == (None, None, None)
     assert by_name["refusal_recall"]["value"] == pytest.approx(1 / 3, abs=1e-6)
@@ -438,23 +433,53 @@ def test_only_the_calibration_error_has_no_interval(calibrated_figures: dict[str
     assert calibrated_figures["ece"]["value"] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_where_all_questions_fare_alike_an_interval_is_not_widened(few_resamples: None):
-    right = figures([row(n) for n in range(10)])[0]
+def test_where_all_questions_fare_alike_an_interval_is_not_widened():
+    right = figures([row(n) for n in range(10)], n_resamples=FEW)[0]
     assert (right["name"], right["value"], right["low"], right["high"]) == ("right", 1.0, 1.0, 1.0)
 
 
-def test_an_interval_is_of_any_statistic_of_row_numbers(few_resamples: None):
+def test_an_interval_is_of_any_statistic_of_row_numbers():
     values = np.array([0.0, 1.0, 1.0, 0.0])
-    found = interval(4, lambda at: float(values[at].mean()))
-    assert found["value"] == 0.5
-    assert 0.0 <= found["low"] < 0.5 < found["high"] <= 1.0
-    only = interval(4, lambda at: float(values[at].mean()), only_value=True)
-    assert only == {"value": 0.5, "low": None, "high": None}
+    statistics = {"mean": lambda at: values[at].mean(axis=-1), "only": lambda at: values[at].mean(axis=-1)}
+    found = intervals(4, statistics, only_values={"only"}, n_resamples=FEW)
+    assert found["mean"]["value"] == 0.5
+    assert 0.0 <= found["mean"]["low"] < 0.5 < found["mean"]["high"] <= 1.0
+    assert found["only"] == {"value": 0.5, "low": None, "high": None}
 
 
 def test_a_statistic_that_is_undefined_has_no_interval():
     for n in (0, 4):
-        assert interval(n, lambda at: math.nan) == {"value": None, "low": None, "high": None}
+        found = intervals(n, {"none": lambda at: np.full(at.shape[:-1], np.nan)})
+        assert found == {"none": {"value": None, "low": None, "high": None}}
+
+
+@given(st.integers(1, 9), st.integers(0, 12), st.integers(1, 60))
+def test_resamples_are_those_of_one_draw_however_many_fit_at_once(n: int, n_resamples: int, at_once: int):
+    together = np.random.default_rng(SEED).integers(0, n, (n_resamples, n))
+    apart = list(resamples(n, n_resamples, at_once=at_once))
+    assert all(at.size <= max(n, at_once) for at in apart)
+    assert np.array_equal(np.concatenate([np.empty((0, n), dtype=int), *apart]), together)
+
+
+@given(ROWS.filter(bool))
+def test_a_metric_of_many_resamples_is_that_of_each(rows: list[Row]):
+    table = Table(rows)
+    (at,) = resamples(len(rows), 5)
+    for metric in METRICS:
+        if metric.has_interval:
+            assert metric.compute(table, at) == pytest.approx([metric.compute(table, one) for one in at], nan_ok=True)
+
+
+def test_intervals_are_those_that_scipy_gives():
+    table = Table(calibrated())
+    statistics = {metric.name: partial(metric.compute, table) for metric in METRICS if metric.has_interval}
+    found = intervals(len(table), statistics, n_resamples=FEW)
+    for name, statistic in statistics.items():
+        theirs = bootstrap(
+            (np.arange(len(table)),), statistic, vectorized=False, n_resamples=FEW, method="percentile", rng=SEED
+        )
+        ends = theirs.confidence_interval
+        assert (found[name]["low"], found[name]["high"]) == pytest.approx((ends.low, ends.high), abs=1e-6), name
 
 
 def test_a_number_is_known_to_six_places_and_nan_is_not():
@@ -469,8 +494,8 @@ def test_the_interval_of_a_share_is_near_the_one_of_the_normal_approximation():
     assert right["high"] == pytest.approx(0.8 + 1.96 * 0.04, abs=0.015)
 
 
-def test_intervals_are_the_same_each_time(few_resamples: None):
-    assert figures(MIXED) == figures(MIXED)
+def test_intervals_are_the_same_each_time():
+    assert figures(MIXED, n_resamples=FEW) == figures(MIXED, n_resamples=FEW)
 
 
 def test_a_metric_that_many_resamples_lack_has_an_interval_from_the_others():
@@ -556,8 +581,8 @@ OUTCOMES = [
 
 
 @pytest.fixture
-def summarized(few_resamples: None) -> dict[str, Any]:
-    return summarize(MADE, [asked(n) for n in range(6)], OUTCOMES)
+def summarized() -> dict[str, Any]:
+    return summarize(MADE, [asked(n) for n in range(6)], OUTCOMES, n_resamples=FEW)
 
 
 def test_a_summary_is_json_without_nan(summarized: dict[str, Any]):
@@ -628,13 +653,13 @@ def test_the_operating_point_is_the_share_answered_and_of_these_with_a_wrong_lik
     assert summarized["operating_point"] == {"coverage": 0.5, "risk": pytest.approx(1 / 3, abs=1e-6)}
 
 
-def test_the_operating_point_lies_on_the_curve_of_risk_where_the_surest_are_answered(few_resamples: None):
+def test_the_operating_point_lies_on_the_curve_of_risk_where_the_surest_are_answered():
     rights = [True, False, True, True, False]
     outcomes = [
         outcome(n, answered=n < 3, confidence=0.9 - n / 10, confident_right=right, right=False, lost_at="facts")
         for n, right in enumerate(rights)
     ]
-    found = summarize(MADE, [asked(n) for n in range(5)], outcomes)
+    found = summarize(MADE, [asked(n) for n in range(5)], outcomes, n_resamples=FEW)
     at = found["risk_coverage"]["coverage"].index(found["operating_point"]["coverage"])
     assert found["operating_point"]["risk"] == found["risk_coverage"]["risk"][at] == pytest.approx(1 / 3, abs=1e-6)
 
@@ -685,7 +710,7 @@ def test_rows_hold_what_a_comparison_needs(summarized: dict[str, Any]):
 
 
 def test_figures_of_a_summary_are_those_of_its_rows(summarized: dict[str, Any]):
-    assert summarized["metrics"] == figures(json.loads(json.dumps(summarized["questions"])))
+    assert summarized["metrics"] == figures(json.loads(json.dumps(summarized["questions"])), n_resamples=FEW)
 
 
 def digest(question: Question) -> str:

@@ -1,24 +1,19 @@
 """One pipeline: the same question gets the same record, whichever way it is asked."""
 
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import RAG, environment, here, in_a_process
 from gradio_client import Client
 
 from rag import Rag
 from rag.records import ask_record
-
-RAG = shutil.which("rag", path=str(Path(sys.executable).parent)) or "rag is not installed beside this Python"
-WAIT_S = 300
 
 ELECTION = "Who won the early presidential election with over 81% of the vote?"
 QUESTIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
@@ -36,18 +31,6 @@ def comparable(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "id": None, "trace": {**record["trace"], "timings_ms": list(record["trace"]["timings_ms"])}}
 
 
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("RAG_", "FOOTNOTE_"))}
-
-
-def command(*arguments: object) -> str:
-    done = subprocess.run(
-        [RAG, *map(str, arguments)], capture_output=True, text=True, env=environment(), timeout=WAIT_S, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def by_python(seeds: Rag) -> Records:
     return {name: ask_record(seeds.ask(asked, history=before)) for name, (asked, before) in QUESTIONS.items()}
@@ -58,7 +41,8 @@ def by_batch(seeds_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Rec
     folder = tmp_path_factory.mktemp("batch")
     lines = [{"id": name, "question": asked, "history": before} for name, (asked, before) in QUESTIONS.items()]
     (folder / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    assert not command("ask", "--batch", folder / "in.jsonl", "--out", folder / "out.jsonl", "--index", seeds_index)
+    done = in_a_process("ask", "--batch", folder / "in.jsonl", "--out", folder / "out.jsonl", "--index", seeds_index)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     records = [json.loads(line) for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [record["id"] for record in records] == list(QUESTIONS)
     return {record["id"]: record for record in records}
@@ -105,8 +89,8 @@ def test_a_batch_gives_the_records_of_the_python_interface(name: str, by_python:
 
 @pytest.mark.parametrize("name", [name for name, (_, before) in QUESTIONS.items() if not before])
 def test_the_command_gives_the_record_of_the_python_interface(name: str, by_python: Records, seeds_index: Path):
-    """It has no option for a conversation: follow-ups go through ``--batch``."""
-    record = json.loads(command("ask", QUESTIONS[name][0], "--index", seeds_index, "--json"))
+    """It has no option for a conversation: follow-ups go through ``--batch``, which is a process here."""
+    record = json.loads(here("ask", QUESTIONS[name][0], "--index", seeds_index, "--json").stdout)
     assert record["id"] is None
     assert comparable(record) == comparable(by_python[name])
 
