@@ -73,6 +73,7 @@ class Rag:
         rankings: Sequence[Ranking] = RANKINGS,
     ) -> None:
         self.settings = settings or Settings()
+        self.has_own_encoder = encoder is not None  # which no other process can load by its name
         self._encoder = encoder or SentenceEncoder(self.settings.encoder, threads=self.settings.threads)
         self._evidence = evidence or TrainedEvidence(threads=self.settings.threads)
         self._writer = writer or configured(self.settings)
@@ -107,8 +108,12 @@ class Rag:
 
     def warm_up(self) -> None:
         """Load the models now, so that the first question does not wait for them."""
-        self._encoder.encode(["warm up"])
+        self.warm_up_encoder()
         self._evidence.warm_up()
+
+    def warm_up_encoder(self) -> None:
+        """Load what an ingest needs."""
+        self._encoder.encode(["warm up"])
 
     def check_model(self) -> str | None:
         """Ask the configured language model for a word; return None if it answers, else the line that says why not."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,7 +11,7 @@ import uvicorn
 from rag import Rag
 from rag.evidence import PassageEvidence
 from rag.web.auth import read_accounts
-from rag.web.server import _configured, application
+from rag.web.server import _configured, application, listening
 
 ELECTION = "Who won the early presidential election with over 81% of the vote?"
 OFF_TOPIC = "What is the boiling point of tungsten?"
@@ -29,7 +28,7 @@ def served(rag: Rag) -> Iterator[str]:
         servers.append(uvicorn.Server(_configured(app)))
         await servers[0].serve(sockets=[listener])
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=asyncio.run, args=[serve()])
         thread.start()
         try:
@@ -38,6 +37,18 @@ def served(rag: Rag) -> Iterator[str]:
             servers[0].should_exit = True
             thread.join(timeout=60)
             assert not thread.is_alive()
+
+
+class Blind:
+    """An evidence model that finds nothing, at once; at the model's seam, where it is no matter what is answered."""
+
+    name = "blind"
+
+    def read(self, question: str, candidates: Sequence[object]) -> list[PassageEvidence]:
+        return []
+
+    def warm_up(self) -> None:
+        """Nothing to load."""
 
 
 class Held:

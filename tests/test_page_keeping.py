@@ -20,10 +20,8 @@ from rag.encode import SentenceEncoder
 from rag.errors import IndexUnusable, UsageError
 from rag.records import Record, ask_record
 from rag.types import Citation, Claim, Span, Trace
-from rag.web.conversation import Conversation
 from rag.web.export import turn_markdown
 from rag.web.feedback import FILE, Judgement, store
-from rag.web.page import take_feedback
 from rag.web.restore import restored
 from rag.web.turn import Turn
 
@@ -116,9 +114,9 @@ def test_a_verdict_that_is_none_is_refused(message: dict[str, Any]) -> None:
         Judgement.model_validate(message)
 
 
-def test_a_comment_is_limited(seeds: Rag) -> None:
+def test_a_comment_is_limited() -> None:
     with pytest.raises(ValueError, match="at most 2000"):
-        take_feedback(seeds, {"turn": 1, "verdict": "up", "comment": "x" * 2001}, Conversation())
+        Judgement(turn=1, verdict="up", comment="x" * 2001)
 
 
 # -- restored ----------------------------------------------------------------------------------------------------------

@@ -17,32 +17,33 @@ from rag.encode import SentenceEncoder
 from rag.errors import UsageError
 from rag.load import LOADERS
 from rag.web import library
-from rag.web.library import add, delete, file_name, folder_of, reread, unread
+from rag.web.library import Received, add, delete, file_name, folder_of, reread, unread
 
 SKY = "The sky over Zorblatt is blue.\n"
 FACT = "Mira Quillon won the chess tournament of Zorblatt in May.\n"
 WINNER = "Who won the chess tournament of Zorblatt?"
 
 Open = Callable[..., Rag]
+Upload = Callable[..., list[Received]]
 
 
 @pytest.fixture
-def upload(tmp_path: Path) -> Callable[..., list[Path]]:
-    """Write files as the page hands them over: each in a folder of its own, to be moved away."""
+def upload(tmp_path: Path) -> Upload:
+    """Write files as the server hands them over, to be moved away."""
 
-    def write(**texts: str | bytes) -> list[Path]:
-        paths = []
+    def write(**texts: str | bytes) -> list[Received]:
+        received = []
         for number, (name, text) in enumerate(texts.items()):
-            path = tmp_path / "uploads" / f"{len(list(tmp_path.glob('uploads/*')))}{number}" / name.replace("__", ".")
-            path.parent.mkdir(parents=True)
+            path = tmp_path / "uploads" / f"{len(list(tmp_path.glob('uploads/*')))}{number}"
+            path.parent.mkdir(exist_ok=True)
             path.write_bytes(text if isinstance(text, bytes) else text.encode())
-            paths.append(path)
-        return paths
+            received.append(Received(name.replace("__", "."), path))
+        return received
 
     return write
 
 
-def outcome(rag: Rag, files: list[Path]) -> dict[str, tuple[str, str]]:
+def outcome(rag: Rag, files: list[Received]) -> dict[str, tuple[str, str]]:
     *_, last = add(rag, files)
     return {upload.name: (upload.state, upload.line) for upload in last}
 
@@ -88,9 +89,7 @@ def test_archives_and_other_kinds_of_files_are_refused_by_a_line(name: str) -> N
 # -- taking in ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_file_has_an_outcome_and_good_ones_become_documents(
-    open_rag: Open, upload: Callable[..., list[Path]]
-) -> None:
+def test_each_file_has_an_outcome_and_good_ones_become_documents(open_rag: Open, upload: Upload) -> None:
     rag = open_rag()
     files = upload(good__txt=SKY, empty__txt=" \n", noise__txt=b"\0\1\2", packed__zip=b"PK")
     steps = list(add(rag, files))
@@ -105,12 +104,10 @@ def test_each_file_has_an_outcome_and_good_ones_become_documents(
     assert str(rag.settings.index_dir) not in " ".join(u.line for u in steps[-1])
     assert [listed.source for listed in rag.listing()] == ["good.txt"]
     assert [path.name for path in folder_of(rag).iterdir()] == ["good.txt"]
-    assert not any(path.exists() for path in files)
+    assert not any(file.path.exists() for file in files)
 
 
-def test_a_second_upload_of_a_name_replaces_the_first_and_says_so(
-    open_rag: Open, upload: Callable[..., list[Path]]
-) -> None:
+def test_a_second_upload_of_a_name_replaces_the_first_and_says_so(open_rag: Open, upload: Upload) -> None:
     rag = open_rag()
     outcome(rag, upload(a__txt=SKY))
     assert outcome(rag, upload(a__txt=FACT)) == {"a.txt": ("done", "replaced the document of this name, 1 passage")}
@@ -118,7 +115,7 @@ def test_a_second_upload_of_a_name_replaces_the_first_and_says_so(
     assert outcome(rag, upload(a__txt=FACT)) == {"a.txt": ("done", "is there already, unchanged, 1 passage")}
 
 
-def test_a_bad_file_does_not_replace_a_good_one(open_rag: Open, upload: Callable[..., list[Path]]) -> None:
+def test_a_bad_file_does_not_replace_a_good_one(open_rag: Open, upload: Upload) -> None:
     rag = open_rag()
     outcome(rag, upload(a__txt=SKY))
     assert outcome(rag, upload(a__txt=b"\0"))["a.txt"][0] == "refused"
@@ -126,9 +123,7 @@ def test_a_bad_file_does_not_replace_a_good_one(open_rag: Open, upload: Callable
     assert [entry.document.text for entry in rag.documents()] == [SKY]
 
 
-def test_a_document_of_another_folder_is_never_replaced(
-    open_rag: Open, upload: Callable[..., list[Path]], tmp_path: Path
-) -> None:
+def test_a_document_of_another_folder_is_never_replaced(open_rag: Open, upload: Upload, tmp_path: Path) -> None:
     rag = open_rag()
     (tmp_path / "a.txt").write_text(SKY)
     rag.ingest([tmp_path / "a.txt"])
@@ -139,11 +134,11 @@ def test_a_document_of_another_folder_is_never_replaced(
 
 def test_more_files_than_allowed_are_refused_together(open_rag: Open, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="upload fewer"):
-        list(add(open_rag(), [tmp_path / f"{n}.txt" for n in range(library.MAX_UPLOAD_FILES + 1)]))
+        list(add(open_rag(), [Received("a.txt", tmp_path)] * (library.MAX_UPLOAD_FILES + 1)))
 
 
 def test_a_busy_index_gives_a_line_and_nothing_is_lost(
-    open_rag: Open, upload: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
+    open_rag: Open, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library, "_WAIT_S", 0.0)
     rag = open_rag()
@@ -159,7 +154,7 @@ def test_a_busy_index_gives_a_line_and_nothing_is_lost(
     assert [listed.source for listed in rag.listing()] == ["a.txt", "b.txt"]
 
 
-def test_a_writer_is_waited_for(open_rag: Open, upload: Callable[..., list[Path]]) -> None:
+def test_a_writer_is_waited_for(open_rag: Open, upload: Upload) -> None:
     rag = open_rag()
     outcome(rag, upload(a__txt=SKY))
     writing, written = threading.Event(), threading.Event()
@@ -186,7 +181,7 @@ def test_a_writer_is_waited_for(open_rag: Open, upload: Callable[..., list[Path]
 
 
 def test_deleting_takes_an_uploaded_file_along_and_leaves_others(
-    open_rag: Open, upload: Callable[..., list[Path]], tmp_path: Path
+    open_rag: Open, upload: Upload, tmp_path: Path
 ) -> None:
     rag = open_rag()
     (tmp_path / "b.txt").write_text(SKY)
@@ -202,7 +197,7 @@ def test_deleting_takes_an_uploaded_file_along_and_leaves_others(
         delete(rag, ids["a.txt"])
 
 
-def test_a_file_changed_on_the_disk_is_read_again(open_rag: Open, upload: Callable[..., list[Path]]) -> None:
+def test_a_file_changed_on_the_disk_is_read_again(open_rag: Open, upload: Upload) -> None:
     rag = open_rag()
     outcome(rag, upload(a__txt=SKY))
     (folder_of(rag) / "a.txt").write_text(FACT)
@@ -212,7 +207,7 @@ def test_a_file_changed_on_the_disk_is_read_again(open_rag: Open, upload: Callab
 
 
 def test_an_upload_neither_holds_up_nor_breaks_an_answer(
-    tmp_path: Path, encoder: SentenceEncoder, upload: Callable[..., list[Path]]
+    tmp_path: Path, encoder: SentenceEncoder, upload: Upload
 ) -> None:
     (tmp_path / "a.txt").write_text(FACT)
     rag = Rag(Settings(index_dir=tmp_path / "index"), encoder=encoder)
@@ -306,7 +301,7 @@ def test_documents_are_added_asked_replaced_read_again_and_deleted(own_page: Pag
     page.get_by_role("tab", name="Library").click()
     (tmp_path / "reports" / "sky.txt").write_text("The sky over Zorblatt is grey.\n", encoding="utf-8")
     page.get_by_role("button", name="Read the files again").click()
-    expect(page.locator("#uploads")).to_have_text("All files were read again; 1 had changed.")
+    expect(page.locator("#progress")).to_have_text("All files were read again; 1 had changed.")
 
     delete_button = page.get_by_role("button", name="Delete The tournament")
     delete_button.click()

@@ -14,8 +14,7 @@ from rag.web.choice_view import choice_html, health_html
 from rag.web.conversation_view import conversation_html, opening_html, pending_html, unavailable_html
 from rag.web.document_view import Place, Pointer, document_html, gone_html, pointed_at
 from rag.web.evidence_view import evidence_html
-from rag.web.library import Upload
-from rag.web.library_view import library_html, uploads_html
+from rag.web.library_view import library_html
 from rag.web.markup import said, shown
 from rag.web.turn import Turn
 
@@ -138,7 +137,6 @@ def test_hostile_text_adds_no_element_and_no_attribute_wherever_it_stands(hostil
                 document_html(entry, places),
                 gone_html(text),
                 library_html([a_listed(text, source=text)], uploaded=[], unread=[text]),
-                uploads_html([Upload(text, "done", text)]),
                 choice_html([a_listed(text, source=text)], writes=True),
                 health_html(text),
                 said(text),

@@ -27,7 +27,7 @@ from rag.render import plain_text
 from rag.tokens import count_tokens
 from rag.types import Abstention, Answer, Claim, Result
 from rag.web.api import UNEXPECTED, report
-from rag.web.auth import Accounts
+from rag.web.auth import Accounts, TooManyGuesses
 from rag.web.chat import Asked, Refused, models, understood
 from rag.web.limits import AT_ONCE, BUSY, RETRY_AFTER_S, WAITING
 
@@ -154,6 +154,8 @@ def _refusal(error: Exception) -> Refused:
     match error:
         case Refused():
             return error
+        case TooManyGuesses():
+            return Refused(429, str(error), code="rate_limit_exceeded")
         case UsageError():
             return Refused(400, str(error))
         case RagError():
@@ -193,16 +195,20 @@ def completions(rag: Rag, *, accounts: Accounts) -> FastAPI:
 
     async def told(_: Request, error: Exception) -> Response:
         refused = _refusal(error)
-        return JSONResponse(refused.body, refused.status, _headers(refused.status))
+        return JSONResponse(refused.body, refused.status, _headers(refused.status, error))
 
-    for kind in (Refused, RagError, HTTPException, Exception):
+    for kind in (Refused, TooManyGuesses, RagError, HTTPException, Exception):
         api.add_exception_handler(kind, told)
     return api
 
 
 def _admission(accounts: Accounts) -> Callable[[Request], None]:
     def admitted(request: Request) -> None:
-        if accounts and not accounts.allow(*_credentials(request.headers.get("authorization", ""))):
+        if not accounts:
+            return
+        user, password = _credentials(request.headers.get("authorization", ""))
+        address = request.client.host if request.client else ""
+        if not user or not accounts.admit(user, password, address=address):
             raise Refused(401, "who is asking? send user:password as the API key", code="invalid_api_key")
 
     return admitted
@@ -219,9 +225,11 @@ def _credentials(header: str) -> tuple[str, str]:
     return (user, password) if scheme.lower() in {"basic", "bearer"} else ("", "")
 
 
-def _headers(status: int) -> dict[str, str]:
+def _headers(status: int, error: Exception) -> dict[str, str]:
     if status == 401:
         return {"WWW-Authenticate": 'Basic realm="Footnote", charset="UTF-8"'}
+    if isinstance(error, TooManyGuesses):
+        return {"Retry-After": str(error.wait_s)}
     return {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
 
 

@@ -170,8 +170,8 @@ def _abstention(abstention: Abstention, number: int) -> str:
     offers = f'<a href="#turn-{number}-evidence">See what came nearest</a>' if abstention.nearest else ""
     if abstention.stage != "question":
         offers += (
-            f'<button type="button" class="link" data-wire="search" data-turn="{number}">Search the documents for it'
-            "</button>"
+            f'<button type="button" class="link" data-wire="search_for" data-turn="{number}">'
+            "Search the documents for it</button>"
         )
     return (
         f'<div class="abstention"><p>{f"<strong>{head}</strong> " if head else ""}'

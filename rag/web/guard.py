@@ -19,14 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag.web.limits import MAX_BODY_MB, MAX_CHAT_MB, MAX_UPLOAD_FILES
 
-_API = "/gradio_api/"  # events, and files that were uploaded
-_UPLOADS = f"{_API}upload"
+_API = "/gradio_api/"  # events
+_UPLOADS = "/upload"
 _SILENCE_S = 20.0  # how long a client may send nothing while it owes the rest of its request
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # frame-ancestors, for browsers that do not know it
-    "Referrer-Policy": "no-referrer",  # a question can stand in the address of the page
+    "Referrer-Policy": "same-origin",  # the address may hold a question; without any, a form has no origin
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",

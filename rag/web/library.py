@@ -14,12 +14,14 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rag.catalog import Listed
 from rag.engine import Rag
-from rag.errors import DocumentError, IndexLocked, IndexMissing, RagError, UsageError
+from rag.errors import IndexLocked, IndexMissing, RagError, UsageError
+from rag.ingest import OnProgress
 from rag.load import LOADERS
+from rag.web.background import Reader, reader
 from rag.web.limits import MAX_UPLOAD_FILES
 
 _MAX_NAME_BYTES = 200  # file systems take 255; room for the name of a temporary file
@@ -28,7 +30,14 @@ _STEP_S = 0.5
 _FORBIDDEN = re.compile(r'[<>:"|?*]')  # in names on Windows, where an index may be copied to
 
 State = Literal["waiting", "at work", "done", "refused"]
-Work = Callable[[Callable[[int, int, str], None]], None]  # a function of on_progress, as ``Rag.ingest`` takes it
+Work = Callable[[OnProgress], None]
+
+
+class Received(NamedTuple):
+    """A file that a browser has sent. name: what the browser calls it, which may be anything; path: where it is."""
+
+    name: str
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +71,41 @@ def unread(rag: Rag) -> list[str]:
     return sorted(path.name for path in folder_of(rag).glob("[!.]*") if path.name not in known)
 
 
-def add(rag: Rag, files: Sequence[Path]) -> Iterator[Uploads]:
+def add(rag: Rag, files: Sequence[Received]) -> Iterator[Uploads]:
     """Take uploaded files into the library and the index, and yield after each step how far every file is.
 
-    The files are moved. One that cannot be read is refused and changes nothing, also where it would have replaced an
-    earlier one. All that are good become visible at once; if the index is busy, they stay in the library, unread.
+    files: stored by ``rag.web.uploads`` and by nothing else, since they are moved. One that cannot be read is refused
+    and changes nothing, also where it would have replaced an earlier one. All that are good become visible at once; if
+    the index is busy, they stay in the library, unread.
     """
     if len(files) > MAX_UPLOAD_FILES:
         raise UsageError(f"{len(files)} files: more than {MAX_UPLOAD_FILES} at once; upload fewer, or use rag ingest")
-    uploads: Uploads = tuple(Upload(path.name) for path in files)
+    uploads: Uploads = tuple(Upload(file.name) for file in files)
     yield uploads
-    for index, path in enumerate(files):
-        uploads = _with(uploads, index, _placed(rag, path))
-        yield uploads
-        path.unlink(missing_ok=True)
-    placed = [folder_of(rag) / upload.name for upload in uploads if upload.state == "at work"]
-    if placed:
-        yield from _ingested(rag, placed, uploads)
+    with reader(rag) as reading:
+        for index, file in enumerate(files):
+            uploads = _with(uploads, index, _placed(rag, file, reading))
+            yield uploads
+            file.path.unlink(missing_ok=True)
+        placed = [folder_of(rag) / upload.name for upload in uploads if upload.state == "at work"]
+        if placed:
+            yield from _ingested(rag, placed, uploads, reading)
 
 
 def reread(rag: Rag) -> Iterator[str]:
     """Bring the index up to date with all files it knows and all uploads, and yield lines that say how far it is."""
     n_changed, failed = 0, list[str]()
 
-    def work(on_progress: Callable[[int, int, str], None]) -> None:
+    def work(on_progress: OnProgress) -> None:
         nonlocal n_changed
         for paths in ([folder_of(rag)] if unread(rag) else []), []:
-            report = rag.ingest(paths, on_progress=on_progress)
+            report = reading.ingest(paths, on_progress=on_progress)
             n_changed += len(report.added) + len(report.updated)
             failed.extend(line for _, line in report.failed)
 
-    for done, total, at_work in _running(work):
-        yield f"reading {done} of {total}: {at_work}"
+    with reader(rag) as reading:
+        for done, total, at_work in _running(work):
+            yield f"reading {done} of {total}: {at_work}"
     yield " ".join([f"All files were read again; {n_changed} had changed.", *failed])
 
 
@@ -134,12 +146,12 @@ def _with(uploads: Uploads, index: int, upload: Upload) -> Uploads:
     return (*uploads[:index], upload, *uploads[index + 1 :])
 
 
-def _placed(rag: Rag, path: Path) -> Upload:
+def _placed(rag: Rag, file: Received, reading: Reader) -> Upload:
     """Move a file into the library if it can be read, and say what came of it."""
     try:
-        name = file_name(path.name)
+        name = file_name(file.name)
     except UsageError as error:
-        return Upload(path.name, "refused", str(error))
+        return Upload(file.name, "refused", str(error))
     taken = next((known for known in listing(rag) if known.source == name and not is_uploaded(rag, known)), None)
     if taken:
         return Upload(
@@ -148,21 +160,20 @@ def _placed(rag: Rag, path: Path) -> Upload:
     folder_of(rag).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder_of(rag)) as incoming:
         tried = Path(incoming, name)
-        shutil.move(path, tried)
-        outcome = next(iter(rag.preview([tried])))
-        if isinstance(outcome, DocumentError):
-            return Upload(name, "refused", str(outcome).replace(str(tried), name))
+        shutil.move(file.path, tried)
+        if problem := reading.problem(tried):
+            return Upload(name, "refused", problem.replace(str(tried), name))
         is_new = not (folder_of(rag) / name).exists()
         tried.replace(folder_of(rag) / name)
     return Upload(name, "at work", "reading" if is_new else "reading; it replaces the file of this name")
 
 
-def _ingested(rag: Rag, placed: Sequence[Path], uploads: Uploads) -> Iterator[Uploads]:
+def _ingested(rag: Rag, placed: Sequence[Path], uploads: Uploads, reading: Reader) -> Iterator[Uploads]:
     """Index files that are in the library, and yield how far they are."""
     outcome: dict[str, str] = {}
 
-    def work(on_progress: Callable[[int, int, str], None]) -> None:
-        report = rag.ingest(placed, on_progress=on_progress)
+    def work(on_progress: OnProgress) -> None:
+        report = reading.ingest(placed, on_progress=on_progress)
         for word in ("added", "updated", "unchanged"):
             outcome.update(dict.fromkeys(getattr(report, word), word))
         outcome.update({Path(path).name: line for path, line in report.failed})

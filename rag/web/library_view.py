@@ -1,4 +1,4 @@
-"""The library as HTML: a table of the documents, and what became of uploaded files.
+"""The library as HTML: a table of the documents.
 
 Pure functions from values to strings; knows nothing about Gradio, the index or the browser. ``rag.web.page`` calls it.
 """
@@ -6,7 +6,6 @@ Pure functions from values to strings; knows nothing about Gradio, the index or 
 from collections.abc import Sequence
 
 from rag.catalog import Listed
-from rag.web.library import Upload
 from rag.web.markup import counted, dated, problem, shown
 
 _UNSEEN = '<span class="unseen">Delete</span>'
@@ -32,20 +31,6 @@ def library_html(documents: Sequence[Listed], *, uploaded: Sequence[str], unread
     return (
         f'<section class="library" aria-label="Documents"><h2>{counted(len(documents), "document")}</h2>'
         f"{problem(waiting) if unread else ''}{table}</section>"
-    )
-
-
-def uploads_html(uploads: Sequence[Upload]) -> str:
-    """Return where each file of an upload is, or what became of it."""
-    n_done = sum(upload.state in {"done", "refused"} for upload in uploads)
-    items = "".join(
-        f'<li class="{upload.state.replace(" ", "-")}">'
-        f"<b>{shown(upload.name)}</b> <span>{shown(upload.line)}</span></li>"
-        for upload in uploads
-    )
-    return (
-        f'<section class="uploads" aria-label="Uploads"><progress max="{len(uploads)}" value="{n_done}" '
-        f'aria-label="Files done"></progress><ul>{items}</ul></section>'
     )
 
 

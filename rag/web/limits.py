@@ -8,3 +8,8 @@ RETRY_AFTER_S = 5
 MAX_UPLOAD_FILES = 20  # of the largest size, in one request
 MAX_CHAT_MB = 1  # a conversation by /v1
 MAX_BODY_MB = 16  # any other request: the page sends back what it keeps of a conversation, with all its sources
+MAX_UPLOADS_WAITING = 8  # behind the one that is read; who comes later is told so at once
+
+READ_S = 60.0  # for reading one uploaded file, and for each megabyte of it as much again as follows
+READ_S_PER_MB = 10.0
+READ_MEMORY_MB = 2048  # of address space, of which a process without a model takes a third before it reads anything

@@ -242,6 +242,54 @@
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   }
 
+  // -- documents that the reader brings -------------------------------------------------------------------------------
+
+  const PENDING = { name: "", state: "waiting" };
+
+  function showUploads(uploads) {
+    const done = uploads.filter(({ state }) => state === "done" || state === "refused").length;
+    const progress = element("progress", { max: uploads.length, value: done });
+    progress.setAttribute("aria-label", "Files done");
+    const list = element("ul");
+    for (const { name, state, line } of uploads) {
+      const about = [element("b", { textContent: name }), " ", element("span", { textContent: line })];
+      list.append(element("li", { className: state.replace(" ", "-") }, ...about));
+    }
+    const section = element("section", { className: "uploads" }, progress, list);
+    section.setAttribute("aria-label", "Uploads");
+    $("#arrivals").replaceChildren(section);
+  }
+
+  // The server answers with a line of JSON for each step: where every file is.
+  async function upload(files) {
+    const waiting = (line, state = "waiting") => showUploads(files.map(({ name }) => ({ ...PENDING, name, state, line })));
+    waiting("on its way");
+    const form = new FormData();
+    for (const file of files) form.append("files", file);
+    try {
+      const response = await fetch("upload", { method: "POST", body: form });
+      if (!response.ok) return waiting((await response.json()).detail, "refused");
+      let rest = "";
+      for (const reader = response.body.pipeThrough(new TextDecoderStream()).getReader(); ; ) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        const lines = (rest + value).split("\n");
+        rest = lines.pop();
+        for (const line of lines) showUploads(JSON.parse(line));
+      }
+    } catch {
+      waiting("the server did not take it, or does not answer any more", "refused");
+    } finally {
+      tell("uploaded", {});
+    }
+  }
+
+  document.addEventListener("change", ({ target }) => {
+    if (target.id !== "files" || !target.files.length) return;
+    upload([...target.files]);
+    target.value = ""; // the same file may be chosen again
+  });
+
   // -- colours --------------------------------------------------------------------------------------------------------
 
   const THEMES = { "": "auto", light: "light", dark: "dark" }; // auto: as the system has it
@@ -278,7 +326,7 @@
     if (button.dataset.confirm && !(await confirmed(button.dataset.confirm))) return;
     const { wire, confirm, ...message } = button.dataset;
     if (wire === "open") opener = button;
-    if (wire === "search") awaited = `turn-${message.turn}-evidence`;
+    if (wire === "search_for") awaited = `turn-${message.turn}-evidence`;
     if (wire === "feedback") judge(button);
     if (wire === "new") {
       sessionStorage.removeItem("footnote.current");
@@ -332,6 +380,7 @@
     "[data-again]": (button) => ask(button.closest(".turn").dataset.question, Number(button.dataset.again)),
     "[data-copy]": (button) => copy(button.closest(".turn")),
     "[data-export]": (button) => save(button.dataset.export),
+    "[data-add]": () => $("#files").click(),
     "[data-theme-switch]": nextTheme,
     "[data-close]": (button) => button.closest("dialog").close(),
     "[data-step]": step,

@@ -4,16 +4,16 @@ What it shows is made by the views of this package, what it does by ``conversati
 ``feedback``. This module knows Gradio and no part of the pipeline; ``rag.web.server`` serves it.
 
 The views are HTML with buttons of their own. A button names a handler in ``data-wire``; page.js writes the button's
-other attributes as JSON into the hidden text box of that handler, whose change event calls it.
+other attributes as JSON into the hidden text box of that handler, whose change event calls it. Every event has a name,
+and ``rag.web.handlers`` says what it accepts.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+from pydantic import ValidationError
 
 from rag.engine import Rag
 from rag.errors import RagError
@@ -27,27 +27,34 @@ from rag.web.document_view import Pointer, document_html, gone_html, pointed_at
 from rag.web.evidence_view import evidence_html
 from rag.web.examples import example_questions
 from rag.web.feedback import Judgement, store
-from rag.web.library_view import library_html, uploads_html
+from rag.web.handlers import HANDLERS, DocumentId, Kept, Nothing, TurnNumber
+from rag.web.library_view import library_html
 from rag.web.markup import anew, problem, said
 from rag.web.restore import restored
 from rag.web.turn import history_of
 
 _LIBRARY = "library"  # the queue's name for all that writes the index: one at a time, beside the questions
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_NOT_UNDERSTOOD = "The page sent what the server does not understand. Load it again."
 _GONE = "This document is not in the library any more: it was replaced or deleted since."
 _MASTHEAD = """
 <nav class="skips" aria-label="Skip"><a href="#question">Skip to the question</a>
 <a href="#evidence">Skip to the evidence</a></nav>
 <header class="masthead"><h1>Footnote</h1><p>Answers in the words of the documents</p>
-<button type="button" data-theme-switch>Theme: auto</button></header>
+{log_out}<button type="button" data-theme-switch>Theme: auto</button></header>
 """
+_LOG_OUT = '<form method="post" action="logout"><button>Log out</button></form>'
+_ADD = """
+<input type="file" id="files" multiple hidden>
+<button type="button" class="primary" data-add>Add documents</button>
+"""
+_ARRIVALS = '<div id="arrivals" role="status"></div>'  # page.js shows there how far an upload is
 _TALK_TOOLS = """
 <div class="talk-tools" role="group" aria-label="This conversation">
 <button type="button" data-wire="new">New conversation</button>
 <button type="button" data-export="md" aria-label="Export as Markdown"><span>Export </span>Markdown</button>
 <button type="button" data-export="json" aria-label="Export as JSON"><span>Export </span>JSON</button></div>
 """
-Message = dict[str, Any]
 Shown = tuple[Any, ...]  # a value for each output; gr.skip() leaves it as it is
 
 
@@ -66,21 +73,31 @@ class Talk(NamedTuple):
     state: Any = gr.skip()
 
 
-def build(rag: Rag) -> gr.Blocks:
+def build(rag: Rag, *, has_login: bool = False) -> gr.Blocks:
     """Return the page over this engine, not yet served."""
     page = gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True)
     with page:
         state, line = gr.State(Conversation()), _html(elem_id="said")
-        _html(_MASTHEAD)
+        _html(_MASTHEAD.format(log_out=_LOG_OUT if has_login else ""))
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Ask", elem_id="ask"):
                 conversation, choice = _ask_tab(rag, page, state, line)
             with gr.Tab("Library", elem_id="library", render_children=True):
                 shelf = _library_tab(rag, state, line, conversation, choice)
+        listed = [conversation, choice, shelf]
         _wire("open", partial(open_document, rag), [line, _html(elem_id="document")], inputs=[state], queue=False)
-        page.load(partial(documents, rag), state, [conversation, choice, shelf], queue=False, **_QUIET)
+        _wire("uploaded", partial(uploaded, rag), [line, *listed], inputs=[state], queue=False)
+        page.load(partial(documents, rag), state, listed, api_name="opened", queue=False, **_QUIET)
         add_endpoints(rag)
     return page
+
+
+def handlers_of(page: gr.Blocks) -> dict[int, str]:
+    """Return the name of each handler by Gradio's number of it; a page with one that is not known is not served."""
+    names = {number: str(function.api_name) for number, function in page.fns.items()}
+    if unknown := sorted(names.values() - HANDLERS.keys()):
+        raise AssertionError(f"handlers that rag.web.handlers does not know: {', '.join(unknown)}")
+    return names
 
 
 def _ask_tab(rag: Rag, page: gr.Blocks, state: gr.State, line: gr.HTML) -> tuple[gr.HTML, gr.HTML]:
@@ -118,31 +135,29 @@ def _ask_tab(rag: Rag, page: gr.Blocks, state: gr.State, line: gr.HTML) -> tuple
         outputs=talk,
         trigger_mode="multiple",  # ``begin`` says who may ask: for Gradio a question lasts longer than for its reader
         concurrency_id=ENGINE,
+        api_name="converse",
         **_QUIET,
     )
-    stop.click(stop_asking, state, talk, queue=False, **_QUIET)
+    stop.click(stop_asking, state, talk, api_name="stop", queue=False, **_QUIET)
     _wire("new", partial(begin_anew, rag), talk, inputs=[state], queue=False)
     _wire("restore", partial(restore, rag), talk, inputs=[state], queue=False)
-    _wire("search", partial(search_for, rag), talk, inputs=[state], concurrency_id=ENGINE)
+    _wire("search_for", partial(search_for, rag), talk, inputs=[state], concurrency_id=ENGINE)
     _wire("feedback", partial(take_feedback, rag), talk, inputs=[state], queue=False)
     if rag.settings.writes:
-        page.load(lambda: health_html(rag.check_model()), None, health, **_QUIET)
+        page.load(lambda: health_html(rag.check_model()), None, health, api_name="health", **_QUIET)
     return conversation, choice
 
 
 def _library_tab(rag: Rag, state: gr.State, line: gr.HTML, conversation: gr.HTML, choice: gr.HTML) -> gr.HTML:
     with gr.Row(elem_id="library-tools"):
-        upload = gr.UploadButton("Add documents", file_count="multiple", variant="primary", elem_id="upload", size="md")
+        _html(_ADD, elem_id="add")
         again = gr.Button("Read the files again", variant="secondary", elem_id="reread")
-    uploads, shelf = _html(elem_id="uploads"), _html(elem_id="shelf")
-    writing: dict[str, Any] = {"concurrency_id": _LIBRARY, "concurrency_limit": 1, **_QUIET}
+    _html(_ARRIVALS)
+    progress, shelf = _html(elem_id="progress"), _html(elem_id="shelf")
+    writing: dict[str, Any] = {"concurrency_id": _LIBRARY, "concurrency_limit": 1}
     listed = [conversation, choice, shelf]
-    for event in (
-        upload.upload(partial(take_in, rag), upload, uploads, **writing),
-        again.click(partial(read_again, rag), None, uploads, **writing),
-        _wire("delete", partial(delete, rag), [line], **writing),
-    ):
-        event.then(partial(documents, rag), state, listed, queue=False, **_QUIET)
+    again.click(partial(read_again, rag), state, [progress, *listed], api_name="read_again", **writing, **_QUIET)
+    _wire("delete", partial(delete, rag), [line, *listed], inputs=[state], **writing)
     return shelf
 
 
@@ -153,15 +168,19 @@ def _html(value: str = "", *, elem_id: str | None = None) -> gr.HTML:
 
 def _wire(
     name: str, handler: Callable[..., Shown], outputs: Sequence[Any], *, inputs: Sequence[Any] = (), **event: Any
-) -> Any:
+) -> None:
     """Let the page's buttons of this name call a handler; the first output is a line for the reader.
 
-    handler: gets the button's attributes and the inputs, and returns a value for each output.
+    handler: gets the button's message, as ``HANDLERS`` has it, and the inputs; returns a value for each output.
     """
+    kind = HANDLERS[name].message
+    assert kind
 
     def answer(message: str, *values: Any) -> Shown:
         try:
-            return handler(json.loads(message), *values)
+            return handler(kind.model_validate_json(message), *values)
+        except ValidationError:
+            line = _NOT_UNDERSTOOD
         except RagError as error:
             line = str(error)
         except Exception as error:  # noqa: BLE001 - a user's request ends here
@@ -170,7 +189,7 @@ def _wire(
         return said(line), *[gr.skip()] * (len(outputs) - 1)
 
     box = gr.Textbox(elem_id=f"wire-{name}", label=name, visible="hidden")
-    return box.change(answer, [box, *inputs], outputs, **{**_QUIET, **event})
+    box.change(answer, [box, *inputs], outputs, api_name=name, **{**_QUIET, **event})
 
 
 # -- asking ------------------------------------------------------------------------------------------------------------
@@ -208,28 +227,27 @@ def stop_asking(conversation: Conversation) -> Talk:
     return _all_of(conversation)
 
 
-def begin_anew(rag: Rag, _: Message, conversation: Conversation) -> Talk:
+def begin_anew(rag: Rag, _: Nothing, conversation: Conversation) -> Talk:
     """Return the page's beginning."""
     conversation.restart()
     return _all_of(conversation)._replace(conversation=opening(rag))
 
 
-def restore(rag: Rag, message: Message, conversation: Conversation) -> Talk:
+def restore(rag: Rag, kept: Kept, conversation: Conversation) -> Talk:
     """Return a conversation that the browser kept."""
-    conversation.restart(restored(rag, message))
+    conversation.restart(restored(rag, kept.model_dump()))
     return _all_of(conversation)
 
 
-def search_for(rag: Rag, message: Message, conversation: Conversation) -> Talk:
+def search_for(rag: Rag, refused: TurnNumber, conversation: Conversation) -> Talk:
     """Return the evidence with what a search for a refused question finds."""
-    _, turn = conversation.at(int(message["turn"]))
+    _, turn = conversation.at(refused.turn)
     conversation.amend(turn, found=searched(rag, turn))
     return Talk(evidence=evidence_html(conversation.turns))
 
 
-def take_feedback(rag: Rag, message: Message, conversation: Conversation) -> Talk:
+def take_feedback(rag: Rag, said_of: Judgement, conversation: Conversation) -> Talk:
     """Store what a reader thinks of a turn."""
-    said_of = Judgement.model_validate(message)
     before, turn = conversation.at(said_of.turn)
     assert turn.result  # what ``at`` returns has one
     store(
@@ -243,10 +261,10 @@ def take_feedback(rag: Rag, message: Message, conversation: Conversation) -> Tal
     return Talk(line=said("Thank you. Your verdict is kept beside the index."))
 
 
-def open_document(rag: Rag, message: Message, conversation: Conversation) -> Shown:
+def open_document(rag: Rag, pointer: Pointer, conversation: Conversation) -> Shown:
     """Return a document, with the places that the reader asked for."""
     try:
-        doc_id, places = pointed_at(Pointer.model_validate(message), conversation.turns)
+        doc_id, places = pointed_at(pointer, conversation.turns)
         return gr.skip(), anew(document_html(rag.entry(doc_id), places))
     except LookupError:
         return gr.skip(), anew(gone_html(_GONE))
@@ -290,27 +308,27 @@ def documents(rag: Rag, conversation: Conversation) -> Shown:
     return gr.skip() if begun else opening(rag), choice_html(listed, writes=rag.settings.writes), shelf
 
 
-def take_in(rag: Rag, files: list[str]) -> Iterator[str]:
-    """Take uploaded files in, and yield how far they are."""
-    yield from _lines(lambda: map(uploads_html, library.add(rag, [Path(file) for file in files])))
+def uploaded(rag: Rag, _: Nothing, conversation: Conversation) -> Shown:
+    """Return what ``documents`` does, after no line."""
+    return gr.skip(), *documents(rag, conversation)
 
 
-def read_again(rag: Rag) -> Iterator[str]:
-    """Read all files of the index again, and yield how far that is."""
-    yield from _lines(lambda: map(said, library.reread(rag)))
-
-
-def delete(rag: Rag, message: Message) -> Shown:
-    """Delete a document."""
-    return (said(library.delete(rag, str(message["document"]))),)
-
-
-def _lines(work: Callable[[], Iterator[str]]) -> Iterator[str]:
-    """Yield what a work on the library shows, and at its end what went wrong with it."""
+def read_again(rag: Rag, conversation: Conversation) -> Iterator[Shown]:
+    """Read all files of the index again, and yield how far that is; at the end also what ``documents`` returns."""
+    line, same = "", [gr.skip()] * 3
     try:
-        yield from work()
+        for line in library.reread(rag):
+            yield said(line), *same
     except RagError as error:
-        yield problem(str(error))
+        line = problem(str(error))
     except Exception as error:  # noqa: BLE001 - a user's request ends here
         report(error)
-        yield problem(UNEXPECTED)
+        line = problem(UNEXPECTED)
+    else:
+        line = said(line)
+    yield line, *documents(rag, conversation)
+
+
+def delete(rag: Rag, listed: DocumentId, conversation: Conversation) -> Shown:
+    """Delete a document."""
+    return said(library.delete(rag, listed.document)), *documents(rag, conversation)

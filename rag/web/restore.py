@@ -17,6 +17,7 @@ from rag.types import Abstention, Answer, Citation, Claim, Fault, Hit, Mode, Pas
 from rag.web.turn import Turn, Turns, Verdict
 
 MAX_TURNS = 200  # of one conversation; page.js keeps no more
+_MAX_OFFSET = 2**40  # no text is as long, and a database takes it
 
 
 class _Kept(BaseModel):
@@ -26,8 +27,8 @@ class _Kept(BaseModel):
 
 
 class _Range(_Kept):
-    start: int
-    end: int
+    start: int = Field(ge=0, le=_MAX_OFFSET)
+    end: int = Field(ge=0, le=_MAX_OFFSET)
 
 
 class _Citation(_Range):

@@ -1,8 +1,10 @@
 """How Footnote is served: one port for readers and programs, with its limits and its login.
 
-    request -> host -> origin -> body limits -> /v1 (rag.web.completions) or the page (Gradio)
+    request -> host, origin -> known route -> size of the body -> login -> /v1 (rag.web.completions)
+                                                                        -> /upload (rag.web.uploads)
+                                                                        -> known call -> the page (Gradio)
 
-Everything but /v1 belongs to Gradio's application, which is mounted below this one. The command calls ``serve``.
+SECURITY.md says what this promises. The command calls ``serve``.
 """
 
 import errno
@@ -33,7 +35,10 @@ from rag.web.auth import Accounts, read_accounts
 from rag.web.completions import completions
 from rag.web.guard import BodyLimit, KnownAddress, Restrained
 from rag.web.limits import AT_ONCE, BUSY, RETRY_AFTER_S, WAITING
-from rag.web.page import build
+from rag.web.page import build, handlers_of
+from rag.web.routes import KnownCalls, KnownRoutes
+from rag.web.sessions import Entrance
+from rag.web.uploads import uploads
 
 _CONNECTIONS = 512  # a reader's tab holds two; beyond it a connection is answered 503 before anything is read
 _REQUEST_LINE_S = 10  # from connecting to the end of the headers
@@ -64,23 +69,26 @@ def serve(rag: Rag) -> None:
 
 def application(rag: Rag, *, accounts: Accounts, hosts: Collection[str] | None) -> FastAPI:
     """Return everything that is served, as one ASGI application; hosts as for ``KnownAddress``."""
-    script = _asset("page.js")
+    script, cookie = _asset("page.js"), f"footnote-{rag.settings.port}"  # a browser gives all ports the same cookies
+    page = build(rag, has_login=bool(accounts))
     app = FastAPI(
         openapi_url=None,
         middleware=[
             Middleware(Restrained, scripts=[script]),
             Middleware(KnownAddress, hosts=hosts),
+            Middleware(KnownRoutes),
             Middleware(BodyLimit, max_file_mb=rag.settings.max_file_mb),
+            Middleware(Entrance, accounts=accounts, cookie=cookie),
+            Middleware(KnownCalls, names=handlers_of(page), cookie=cookie),
         ],
     )
     app.mount("/v1", completions(rag, accounts=accounts))
-    page = build(rag)
+    app.include_router(uploads(rag))
     page.queue(default_concurrency_limit=AT_ONCE, max_size=WAITING, api_open=False)
     served: FastAPI = gr.mount_gradio_app(
         app,
         page,
         path="/",
-        auth=accounts.allow if accounts else None,
         ssr_mode=False,
         mcp_server=False,
         pwa=False,
@@ -89,7 +97,6 @@ def application(rag: Rag, *, accounts: Accounts, hosts: Collection[str] | None) 
         show_error=False,
         footer_links=[],
         app_kwargs={"openapi_url": None, "exception_handlers": {HTTPException: _told}},
-        max_file_size=f"{rag.settings.max_file_mb}mb",
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         head=f"<style>{_asset('style.css')}</style><script>{script}</script>",
     )
@@ -144,10 +151,21 @@ def _listen(host: str, port: int) -> tuple[socket.socket, Address]:
     """Return a listening socket and the address that the host name stands for."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=128)
+        listener = listening(str(address[0]), port, family=family)
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
     return listener, ipaddress.ip_address(str(address[0]).partition("%")[0])
+
+
+def listening(host: str, port: int, *, family: int = socket.AF_INET) -> socket.socket:
+    """Return a listening socket whose connections send at once.
+
+    asyncio asks for that itself only where a socket names its protocol, which one of ``create_server`` does not: every
+    answer in two parts then waited some 40 ms for the client to confirm the first.
+    """
+    listener = socket.create_server((host, port), family=family, backlog=128)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _names(host: str) -> set[str]:
