@@ -38,6 +38,7 @@ _META = re.compile(  # never "the source" or "the document", which the passage i
 _COMMA_LEFT = re.compile(r"\s*[,;]+(?=[.!?]?\Z)")
 _UNIT_BEFORE = re.compile(r"(?:^|[\W\d_])(?:[kcm]?m|ft|mi|\d)$")  # of m², not of a footnote
 _RANGE = re.compile(r"(\d+)\s*(?:[-–—]|to)\s*(\d+)")
+_MARKER_CHARS = 200  # no marker is longer
 _MAX_RANGE = 20  # [1-999] names no passages; it is a marker that does not exist
 _STOPPED = re.compile(r"[.!?…][”\"'’»)*_]*\s*$")
 _STOP_BEHIND = re.compile(r"\s*[.!?…]+[”\"'’»)*_]*(?=\s|$)")
@@ -102,12 +103,15 @@ def unmarked(text: str) -> str:
 
     A footnote's number goes. What may be more than that stays as "(2019)" of "[2019]" and "( 72)" of "(72)".
     """
-    while match := _next_marker(text, 0):  # what is left may be one: "[[1]1]"
+    start = 0
+    while match := _next_marker(text, start):
         inside = match["square"] or ""
         is_footnote = match["raised"] or (inside and not re.search(r"\d{4}", inside))
         kept = "" if is_footnote else f" ({inside.strip()})" if inside else match.group().replace("(", "( ")
         before = text[: match.start()]
-        text = (before.rstrip(" ") if is_footnote or inside else before) + kept + text[match.end() :]
+        before = before.rstrip(" ") if is_footnote or inside else before
+        start = max(0, len(before) - _MARKER_CHARS)  # what is left may be one: "[[1]1]"
+        text = before + kept + text[match.end() :]
     return text
 
 

@@ -18,7 +18,7 @@ from rag.types import PAGE_BREAK
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 _LIST_ITEM = re.compile(r"(?:[-–—*•▪‣]|\(?(?:\d{1,3}|[A-Za-z])[.)])\s")
 _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]]*$")
-_BROKEN_WORD = re.compile(r"[^\W\d_]{2,}[-\u00ad]$")
+_BROKEN_WORD = re.compile(r"[^\W\d_]{2}[-\u00ad]$")
 _NUMBER = re.compile(r"\d+")
 _PAGE_WORDS = re.compile(r"(?:page|pages|p|pp|of|von|seite)", re.IGNORECASE)
 _FULL_LINE = 0.75  # of the usual width; a shorter line may end a paragraph

@@ -65,10 +65,11 @@ def _unbelieved(text: str) -> frozenset[str]:
     """Return the roots of what a text says somebody does not believe, "I do not believe that …", up to a mark."""
     tokens = folded_tokens(text)
     found: set[str] = set()
+    end = 0  # of what was taken up already: a second verb before it says the same of less
     for at, token in enumerate(tokens):
-        if root(token) in _RAISING | _JUDGING and CUES & set(tokens[max(0, at - 2) : at]):
-            believed = tokens[at + 1 : end_of(tokens, at + 1, _MARKS)]
-            found |= {root(word) for word in believed if carries_meaning(word)}
+        if at >= end and root(token) in _RAISING | _JUDGING and CUES & set(tokens[max(0, at - 2) : at]):
+            end = end_of(tokens, at + 1, _MARKS)
+            found |= {root(word) for word in tokens[at + 1 : end] if carries_meaning(word)}
     return frozenset(found)
 
 
@@ -98,8 +99,13 @@ def folded_tokens(text: str) -> list[str]:
 
 def in_denial(tokens: Sequence[str]) -> set[int]:
     """Return the places behind each cue, up to the end of its clause."""
-    cues = (at for at, token in enumerate(tokens) if token in CUES)
-    return {at for cue in cues for at in range(cue, end_of(tokens, cue + 1))}
+    places: set[int] = set()
+    end = 0
+    for at, token in enumerate(tokens):
+        if token in CUES and at >= end:  # the first of a clause reaches as far as the others
+            end = end_of(tokens, at + 1)
+            places.update(range(at, end))
+    return places
 
 
 def end_of(tokens: Sequence[str], start: int, marks: Collection[str] = CLAUSE_END) -> int:
@@ -115,14 +121,17 @@ def _scopes(tokens: list[str]) -> tuple[set[int], set[int]]:
     """
     denied: set[int] = set()
     open_to_doubt: set[int] = set()
-    for cue, token in enumerate(tokens):
-        if token not in CUES or (cue + 1 < len(tokens) and tokens[cue + 1] in _HEDGES):
-            continue
-        meant = [at for at in range(cue + 1, end_of(tokens, cue + 1)) if carries_meaning(tokens[at])]
-        n_denied = token not in _OF_SUBJECTS
-        denied.update(meant[:n_denied])
-        open_to_doubt.update(meant[n_denied:])
-    return denied, open_to_doubt - denied
+    is_behind_cue = denies_next = False
+    for at, token in enumerate(tokens):
+        if token in CLAUSE_END:
+            is_behind_cue = denies_next = False
+        elif is_behind_cue and carries_meaning(token):
+            (denied if denies_next else open_to_doubt).add(at)
+            denies_next = False
+        if token in CUES and tokens[at + 1 : at + 2] != [] and tokens[at + 1] not in _HEDGES:
+            is_behind_cue = True
+            denies_next = denies_next or token not in _OF_SUBJECTS
+    return denied, open_to_doubt
 
 
 def carries_meaning(token: str) -> bool:

@@ -12,6 +12,7 @@ from rag.negation import BEFORE_VERBS, carries_meaning, end_of, folded_tokens, i
 from rag.overlap import IRREGULAR, root
 
 _REACH = 3  # words of meaning on a side, one of which the two must share
+_SIDE = 60  # words on either side in which those of meaning are looked for: no clause is as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,10 @@ def opposed(text: str, source: str) -> str | None:
     Nothing tells where either of the two has words of both sides, or denies the one that it has.
     """
     ours, theirs = folded_tokens(text), folded_tokens(source)
+    there = {root(token) for token in {*ours, *theirs}}
     for pair in _PAIRS:
+        if not (there & pair.one and there & pair.other):
+            continue
         for one, other in ((pair.one, pair.other), (pair.other, pair.one)):
             if _places(theirs, one) or _places(ours, other):
                 continue
@@ -101,7 +105,7 @@ def _affirmed(tokens: Sequence[str], family: frozenset[str], pair: Pair) -> Iter
 
 def _around(tokens: Sequence[str], at: int, side: str) -> list[str]:
     """Return the roots of the nearest words of meaning on a side of a place, in its clause."""
-    before, behind = _nearest(tokens[:at][::-1]), _nearest(tokens[at + 1 :])
+    before, behind = _nearest(tokens[max(0, at - _SIDE) : at][::-1]), _nearest(tokens[at + 1 : at + 1 + _SIDE])
     return {"before": before, "behind": behind[:1]}.get(side, before + behind)
 
 

@@ -18,6 +18,7 @@ from rag.words import STOPWORDS, fold, stemmer, words
 _MIN_FAMILY_CHARS = 5  # that words of one family share at the beginning: "dismissal", "dismissed"
 _MAX_FAMILY_END = 5  # that may follow them: "govern", "government"
 _MOVED_BY = 1  # word that a clause with another number must share beyond those that the clauses with this one share
+_MAX_CLAUSE_CHARS = 500  # of what says one thing with numbers; a longer stretch says nothing that can be told
 CLAUSE_END = re.compile(
     r",\s(?!\d{4}\b)|[;:()—–]\s|[.!?]\s(?=[A-Z“\"])|\s(?:and(?!\s[A-Z])|but|while|although|whereas)\s"
 )
@@ -71,8 +72,8 @@ def moved(text: str, source: str) -> Quantity | None:
     That is so where what the sentence says beside the number is said in a clause with another number of the same kind,
     by two words more than in any with this one. None where nothing tells.
     """
-    clauses = list(_clauses(source))
-    for clause, numbers in _clauses(text):
+    clauses = list(dict.fromkeys(_clauses(source)))
+    for clause, numbers in dict.fromkeys(_clauses(text)):
         for number in numbers:
             own = [_n_alike(clause, other, besides=number) for other, have in clauses if _has(have, number)]
             rival = [
@@ -87,15 +88,18 @@ def moved(text: str, source: str) -> Quantity | None:
 
 def _clauses(text: str) -> Iterator[tuple[str, frozenset[Quantity]]]:
     """Yield stretches of a text that each say one thing with numbers: cut between clauses that both have some."""
-    clause, start = "", 0
+    clause, start, has_number = "", 0, False
     for end in [*(match.end() for match in CLAUSE_END.finditer(text)), len(text)]:
         piece = text[start:end]
-        start = end
-        if quantities(clause) and _roots(clause) and (quantities(piece) or _SENTENCE_END.search(clause)):
+        start, is_number = end, bool(quantities(piece))
+        if len(clause) > _MAX_CLAUSE_CHARS:
+            clause, has_number = "", False
+        elif has_number and (is_number or _SENTENCE_END.search(clause)) and _roots(clause):
             yield clause, quantities(clause)
-            clause = ""
+            clause, has_number = "", False
         clause += piece
-    if quantities(clause) and _roots(clause):
+        has_number = has_number or is_number
+    if has_number and _roots(clause):
         yield clause, quantities(clause)
 
 

@@ -56,7 +56,10 @@ _POINTS_BACK = re.compile(
 )
 _LEAD = re.compile(r"^[^?]{0,200}?(?::|\s[-–—]\s)\s*(?=\w)")
 _JOINED = re.compile(
-    rf"(?:\s*[,;]\s*(?:and|or|but)?|\s+[-–—]\s+(?:and|or|but)?|\s+(?:and|or|but))\s+(?={_ASKS.pattern})", re.IGNORECASE
+    # Possessive, and never begun inside white space: a run of it is looked at once.
+    r"(?<!\s)(?:\s*+[,;](?:\s*+(?:and|or|but))?|\s++[-–—]\s++(?:and|or|but)|\s++(?:and|or|but))\s++"
+    rf"(?={_ASKS.pattern})",
+    re.IGNORECASE,
 )
 _MIN_WORDS = 3  # of a part: less is "when and where did …"
 MAX_PARTS = 3  # questions in one; each is searched and read by itself

@@ -11,7 +11,7 @@ Quotation = tuple[str, ...]  # the pieces between the omissions ("…")
 _PAIRED = re.compile(
     r"“([^“”]+)”|「([^「」]+)」|『([^『』]+)』|‹([^‹›]+)›|``([^`]+?)''|«([^«»]+)»|„([^„“”]+)[“”]|\"([^\"]+)\"|(?<![\w’'])[‘']((?:[^‘’']|(?<=\w)[’'](?=\w))+)[’'](?!\w)"
 )
-_UNPAIRED = re.compile(r"(?:(?:^|(?<=[\s(\[—–]))[\"“„«](?P<opened>.+)|(?P<closed>.+)[\"”»](?!\w))", re.DOTALL)
+_UNPAIRED = re.compile(r"(?:(?:^|(?<=[\s(\[—–]))[\"“„«](?P<opened>.+)|\A(?P<closed>.+)[\"”»](?!\w))", re.DOTALL)
 _OMITTED = re.compile(r"\s*(?:[\[(]\s*(?:\.\.\.|…)\s*[\])]|\.{3,}|…)\s*")
 _EDITED = re.compile(r"\[(\w+)\]")  # "[T]he": an editor's capital
 _EDGES = " ,.;:!?-–—\t\n"

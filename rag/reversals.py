@@ -36,7 +36,8 @@ _SAID_FOR = {
 _STEP_DOWN = re.compile(r"\bstep(?:s|ped|ping)?\sdown\b", re.IGNORECASE)
 _TAKING_FROM = frozenset(map(root, "strip deprive".split()))
 _TAKING = _TAKING_FROM | frozenset(map(root, "revoke repeal abolish annul cancel scrap forfeit".split()))
-_ENDING = frozenset().union(*_REVERSING) - {root("force")} | frozenset(
+_REVERSES: frozenset[str] = frozenset().union(*_REVERSING)
+_ENDING = _REVERSES - {root("force")} | frozenset(
     map(root, "end lift terminate take drop suspend overturn former formerly once until".split())
 )
 _PAST = frozenset("had was were been did held kept gave flew".split())
@@ -56,11 +57,12 @@ def reverses(text: str, source: str) -> str | None:
     denies = bool(CUES & set(folded_tokens(source)))
     tokens = folded_tokens(text)
     for at, token in enumerate(tokens):
-        if _is_noun(tokens, at) or _is_fall(tokens, at):
+        said = root(token)
+        if said not in _REVERSES or _is_noun(tokens, at) or _is_fall(tokens, at):
             continue
         for n, alike in enumerate(_REVERSING):
-            is_said = (alike | _SAID_FOR.get(root(token), frozenset())) & there
-            if root(token) in alike and not is_said and not (denies and n < _N_ONLY_DENYING):
+            is_said = (alike | _SAID_FOR.get(said, frozenset())) & there
+            if said in alike and not is_said and not (denies and n < _N_ONLY_DENYING):
                 return token
     return None
 
@@ -71,10 +73,11 @@ def _is_noun(tokens: Sequence[str], at: int) -> bool:
 
 def _is_fall(tokens: Sequence[str], at: int) -> bool:
     """Whether a word tells that a number fell: "declined 5 percent", "declined by half", not "declined to answer"."""
+    if root(tokens[at]) != _DECLINE:
+        return False
     behind = [*tokens[at + 1 : at + 3], ""]
     behind = behind[1:] if behind[0] == "to" or behind[0].endswith("ly") else behind
-    is_measure = behind[0] in _MEASURES or str(alpha2digit(behind[0], "en", threshold=0))[:1].isdigit()
-    return root(tokens[at]) == _DECLINE and is_measure
+    return behind[0] in _MEASURES or str(alpha2digit(behind[0], "en", threshold=0))[:1].isdigit()
 
 
 def undone(text: str, source: str) -> str | None:

@@ -19,6 +19,7 @@ _OBJECTS = frozenset("him her them".split())
 _UNCHANGED = frozenset("shut cut put set hit let beat hurt read spread".split())  # their past is as their present
 _SUBJECTS = frozenset("who which that he she it they we you i".split())  # before a verb, beside names
 _REACH = 4  # words behind a verb in which "with" makes it mutual
+_SIDE = 60  # words on either side of a verb in which names are looked for: no clause is as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ def turned(text: str, source: str) -> str | None:
 
     So it is also where the source says "B invited him" of one who is named before it. None where nothing tells.
     """
-    theirs = list(_deeds(source, strict=False))
-    for ours in _deeds(text, strict=True):
+    theirs = list(dict.fromkeys(_deeds(source, strict=False)))
+    for ours in dict.fromkeys(_deeds(text, strict=True)):
         same = [deed for deed in theirs if deed.verb == ours.verb]
         if any(_is_in(ours.actor, [deed.actor]) for deed in same):
             continue
@@ -64,8 +65,9 @@ def _deeds(text: str, *, strict: bool) -> Iterator[Deed]:
 def _sides(tokens: Sequence[str], names: set[int], at: int, *, strict: bool) -> tuple[list[int], list[int]]:
     """Return the name that acts by the verb at a place, if there is one, and those that are acted upon."""
     ends = _CLAUSE_ENDS | {","} if strict else _CLAUSE_ENDS  # "as Alpha sees it, Beta …": Alpha does not see Beta
-    start = max((i + 1 for i in range(at) if tokens[i] in _CLAUSE_ENDS), default=0)
-    end = next((i for i in range(at + 1, len(tokens)) if tokens[i].casefold() in ends), len(tokens))
+    first, last = max(0, at - _SIDE), min(len(tokens), at + _SIDE)
+    start = next((i + 1 for i in reversed(range(first, at)) if tokens[i] in _CLAUSE_ENDS), first)
+    end = next((i for i in range(at + 1, last) if tokens[i].casefold() in ends), last)
     before = [i for i in range(start, at) if i in names]
     behind = [i for i in range(at + 1, end) if i in names]
     by = next((i for i in range(at + 1, end) if tokens[i] == "by"), None)
@@ -87,7 +89,7 @@ def _is_reduced(tokens: Sequence[str], names: set[int], at: int, *, by: int) -> 
     """Whether a verb is a passive without "was": "Alpha, bought in 2012 by Beta", but not "Alpha ended it by force"."""
     before, between = tokens[at - 1].casefold() if at else "", tokens[at + 1 : by]
     if (
-        any(i < at and _is_beside(tokens, i, at) for i in names)
+        any(i in names and _is_beside(tokens, i, at) for i in range(max(0, at - _SIDE), at))
         or before in _SUBJECTS | AUXILIARIES
         or tokens[at].endswith(("s", "ing"))
     ):
