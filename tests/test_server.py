@@ -1,6 +1,7 @@
 """What is served besides answers: headers, limits, a login, and what of the page is open to programs."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -380,7 +381,7 @@ def test_files_of_this_machine_are_not_served(url: str, tmp_path: Path):
 
 
 def test_what_a_client_sends_is_not_printed(tmp_path: Path):
-    """Not even by Gradio, which shows the inputs of a call that has too few of them."""
+    """Not even by Gradio, which shows the inputs of a call that has too few. That a password was wrong is said."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with subprocess.Popen(
@@ -388,20 +389,22 @@ def test_what_a_client_sends_is_not_printed(tmp_path: Path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "RAG_AUTH": ":".join(ANN)},
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - before any thread of its own
     ) as running:
         assert running.stdout
         url = running.stdout.readline().split()[-1]
         said = "\x1b[31mZorblatt\nrag: all is well"
         try:
-            assert httpx.post(f"{url}/gradio_api/call/ask", json={"data": [said]}, timeout=60).status_code == 400
-            values = ["x", None, None, None, None, said]
-            called = httpx.post(f"{url}/gradio_api/call/ask", json={"data": values}, timeout=60)
-            told = httpx.get(f"{url}/gradio_api/call/ask/{called.json()['event_id']}", timeout=60)
-            assert told.text.startswith("event: error")
+            assert logged_in(url, said).status_code == 401
+            with httpx.Client(base_url=f"{url}/gradio_api/call/", cookies=logged_in(url).cookies, timeout=60) as client:
+                assert client.post("ask", json={"data": [said]}).status_code == 400
+                called = client.post("ask", json={"data": ["x", None, None, None, None, said]})
+                assert client.get(f"ask/{called.json()['event_id']}").text.startswith("event: error")
         except BaseException:
             running.kill()
             raise
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
-    assert (running.returncode, out, err) == (0, "", "")
+    logged = "rag.web.auth: login: a wrong name or password from 127.0.0.1\n"
+    assert (running.returncode, out, err) == (0, "", logged)

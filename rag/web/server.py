@@ -31,6 +31,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rag.engine import Rag
 from rag.errors import PortInUse, RagError
+from rag.web import auth
 from rag.web.auth import Accounts, read_accounts
 from rag.web.completions import completions
 from rag.web.guard import BodyLimit, KnownAddress, Restrained
@@ -54,6 +55,7 @@ def serve(rag: Rag) -> None:
     """Serve at the address of the settings and stay until interrupted; raises PortInUse and SettingsError."""
     host, port = rag.settings.host, rag.settings.port
     accounts = read_accounts(rag.settings.auth.get_secret_value())
+    logging.getLogger(auth.__name__).setLevel(logging.WARNING)  # who guesses passwords is told of, whatever else is not
     listener, address = _listen(host, port)
     with listener:
         if not (address.is_loopback or accounts):
