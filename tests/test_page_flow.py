@@ -170,7 +170,7 @@ def test_a_question_can_be_stopped_and_asked_again(seeds_index: Path, tmp_path: 
         expect(page.locator("#conversation .turn")).to_have_count(1)
         question_box(page).fill("And another?")
         (tmp_path / "1").touch()  # what was stopped ends last, and changes nothing
-        page.locator("[data-wire=search]").click()
+        page.locator("[data-wire=search_for]").click()
         expect(page.locator(".found")).to_be_visible()
         expect(page.locator("#pending .turn")).to_have_count(0)
         expect(question_box(page)).to_have_value("And another?")
@@ -189,7 +189,7 @@ def test_what_is_done_with_a_turn_while_the_next_one_is_answered_stays(
         expect(page.locator("#pending .stage")).to_contain_text("reading")
         first.get_by_role("button", name="Right").click()
         expect(page.locator("#toast")).to_contain_text("Thank you")
-        first.locator("[data-wire=search]").click()
+        first.locator("[data-wire=search_for]").click()
         expect(page.locator("#turn-1-evidence .found")).to_be_attached()
         expect(page.locator("#pending .turn")).to_have_count(1)
         (tmp_path / "2").touch()

@@ -21,6 +21,7 @@ from rag.web.library import Received, add, delete, file_name, folder_of, reread,
 
 SKY = "The sky over Zorblatt is blue.\n"
 FACT = "Mira Quillon won the chess tournament of Zorblatt in May.\n"
+WAIT_MS = 180_000  # another process loads a model first, and gives way to all others
 WINNER = "Who won the chess tournament of Zorblatt?"
 
 Open = Callable[..., Rag]
@@ -270,7 +271,8 @@ def test_documents_are_added_asked_replaced_read_again_and_deleted(own_page: Pag
     uploads = page.locator(".uploads li")
     known = ", ".join(sorted(LOADERS))
     expect(uploads).to_have_text(
-        ["chess.md added, 2 passages", f"packed.zip packed.zip: this kind of file is not read; known are {known}"]
+        ["chess.md added, 2 passages", f"packed.zip packed.zip: this kind of file is not read; known are {known}"],
+        timeout=WAIT_MS,
     )
     row = page.locator(".library tbody tr").first
     expect(row).to_contain_text("The tournament")
@@ -289,7 +291,7 @@ def test_documents_are_added_asked_replaced_read_again_and_deleted(own_page: Pag
 
     chess.write_text(f"# The tournament\n\n{FACT.replace('Mira Quillon', 'Odo Brandt')}", encoding="utf-8")
     add_files(page, chess)
-    expect(uploads).to_have_text(["chess.md replaced the document of this name, 1 passage"])
+    expect(uploads).to_have_text(["chess.md replaced the document of this name, 1 passage"], timeout=WAIT_MS)
     page.get_by_role("tab", name="Ask").click()
     page.locator("#turn-1-marker-1").click()
     expect(page.get_by_role("dialog")).to_contain_text("not in the library any more")
@@ -301,7 +303,7 @@ def test_documents_are_added_asked_replaced_read_again_and_deleted(own_page: Pag
     page.get_by_role("tab", name="Library").click()
     (tmp_path / "reports" / "sky.txt").write_text("The sky over Zorblatt is grey.\n", encoding="utf-8")
     page.get_by_role("button", name="Read the files again").click()
-    expect(page.locator("#progress")).to_have_text("All files were read again; 1 had changed.")
+    expect(page.locator("#progress")).to_have_text("All files were read again; 1 had changed.", timeout=WAIT_MS)
 
     delete_button = page.get_by_role("button", name="Delete The tournament")
     delete_button.click()
@@ -326,7 +328,7 @@ def test_without_documents_the_page_leads_to_the_library(tmp_path: Path, open_pa
         expect(page.locator(".library")).to_contain_text("No documents yet")
         (tmp_path / "chess.txt").write_text(FACT, encoding="utf-8")
         add_files(page, tmp_path / "chess.txt")
-        expect(page.locator(".uploads li")).to_have_text(["chess.txt added, 1 passage"])
+        expect(page.locator(".uploads li")).to_have_text(["chess.txt added, 1 passage"], timeout=WAIT_MS)
         page.get_by_role("tab", name="Ask").click()
         expect(page.locator(".documents li")).to_have_count(1)
         expect(ask(page, WINNER).locator(".statement")).to_have_text(FACT.strip())

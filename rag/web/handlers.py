@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import GenericAlias
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StrictInt, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
+from typing_extensions import TypeAliasType
 
 from rag.web.document_view import Pointer
 from rag.web.feedback import Judgement
@@ -45,7 +46,8 @@ Text = Annotated[
 ]  # a question has a limit of its own, and a line
 Message = Annotated[str, StringConstraints(strict=True, max_length=MAX_BODY_MB * 1024 * 1024)]
 State = None  # the page's conversation stays on the server: a call brings nothing for it
-Turns = Annotated[list[Annotated[list[Text], Field(min_length=2, max_length=2)]], Field(max_length=1000)]
+# JSON without objects, in which Gradio looks for files; a program's mistake gets its line from rag.web.api.
+Plain = TypeAliasType("Plain", "str | int | float | bool | list[Plain] | None")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ HANDLERS: Mapping[str, Handler] = {
     "uploaded": Handler((Message, State), Nothing),
     "health": Handler(()),
     # for programs
-    "ask": Handler((Text, Turns | None, Text | None, Text | None, Text | None, Text)),
-    "search": Handler((Text, StrictInt)),
+    "ask": Handler((Plain, Plain, Text | None, Text | None, Text | None, Text)),
+    "search": Handler((Plain, Plain)),
 }
 FOR_PROGRAMS = ("ask", "search")
 

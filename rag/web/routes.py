@@ -102,7 +102,7 @@ class KnownCalls:
         request = Request(scope, receive)
         try:
             call = await run_sync(self._understood, scope["path"], await request.body())
-        except (ValidationError, LookupError):
+        except (ValidationError, LookupError, RecursionError):
             await _NOT_UNDERSTOOD(scope, receive, send)
         except HTTPException as error:  # the body is too large, or does not come
             await (await http_exception_handler(request, error))(scope, receive, send)
