@@ -133,7 +133,8 @@ def _text(source: str, folders: Sequence[Path]) -> str:
 # -- the server, and documents that come in ----------------------------------------------------------------------------
 
 
-def _rag(*arguments: object) -> list[str]:
+def rag_command(*arguments: object) -> list[str]:
+    """Return the command ``rag`` installed beside this Python, with its arguments."""
     program = shutil.which("rag", path=str(Path(sys.executable).parent))
     assert program, "the command rag is not installed beside this Python"
     return [program, *map(str, arguments)]
@@ -144,7 +145,7 @@ def serving(index: Path, environment: dict[str, str]) -> Iterator[str]:
     """Run ``rag serve`` at a free port of loopback and return its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = _rag("serve", "--index", index, "--port", port)
+    command = rag_command("serve", "--index", index, "--port", port)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:  # noqa: S603 - our own
         try:
             assert server.stdout
@@ -161,7 +162,7 @@ def ingesting(more: Path, index: Path, environment: dict[str, str], over: thread
     while not over.is_set():
         for _ in range(DOCUMENTS_AT_ONCE):
             write_document(more, len(list(more.rglob("*.txt"))))
-        command = _rag("ingest", more, "--index", index)
+        command = rag_command("ingest", more, "--index", index)
         done = subprocess.run(command, stdout=subprocess.DEVNULL, env=environment, timeout=PATIENCE_S, check=False)  # noqa: S603 - our own
         codes.append(done.returncode)
     return codes
@@ -175,7 +176,9 @@ def measure(*, askers: int, seconds: float, work: Path, console: Console, comman
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
     seeds, more, index = work / "seeds", work / "more", work / "index"
     shutil.copytree(SEEDS, seeds)
-    subprocess.run(_rag("ingest", seeds, "--index", index), stdout=subprocess.DEVNULL, env=environment, check=True)  # noqa: S603 - our own
+    subprocess.run(  # noqa: S603 - our own
+        rag_command("ingest", seeds, "--index", index), stdout=subprocess.DEVNULL, env=environment, check=True
+    )
     questions = load(GOLD)
     over = threading.Event()
     with serving(index, environment) as url, ThreadPoolExecutor(askers + 1) as threads:

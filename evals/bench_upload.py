@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 from rich.console import Console
 
-from evals.bench_page import GOLD, PATIENCE_S, SEEDS, _rag, by_v1, serving
+from evals.bench_page import GOLD, PATIENCE_S, SEEDS, by_v1, rag_command, serving
 from evals.bench_pipeline import Table, machine, percentiles
 from evals.gold import Question, load
 
@@ -74,7 +74,9 @@ def measure(*, askers: int, seconds: float, rounds: int, work: Path, command: st
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAG_")}
     seeds, index = work / "seeds", work / "index"
     shutil.copytree(SEEDS, seeds)
-    subprocess.run(_rag("ingest", seeds, "--index", index), stdout=subprocess.DEVNULL, env=environment, check=True)  # noqa: S603 - our own
+    subprocess.run(  # noqa: S603 - our own
+        rag_command("ingest", seeds, "--index", index), stdout=subprocess.DEVNULL, env=environment, check=True
+    )
     questions = load(GOLD)
     alone, beside, n_uploads = list[list[float]](), list[list[float]](), 0
     with serving(index, environment) as url, ThreadPoolExecutor(1) as thread:

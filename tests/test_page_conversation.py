@@ -21,6 +21,8 @@ from rag.errors import UsageError
 from rag.records import ask_record
 from rag.types import Abstention, Trace
 from rag.web.conversation import STOPPED, Asked, Conversation
+from rag.web.feedback import Judgement
+from rag.web.handlers import Kept, Nothing, TurnNumber
 from rag.web.page import Talk, begin_anew, build, converse, restore, search_for, stop_asking, take_feedback
 from rag.web.turn import Turn, Turns
 
@@ -264,7 +266,7 @@ def test_a_verdict_given_while_the_next_question_is_answered_stays(small: Rag) -
     conversation = Conversation((done("Who won?"),))
     shown = converse(small, OFF_TOPIC, "", conversation)
     next(shown)
-    line = take_feedback(small, {"turn": "1", "verdict": "up"}, conversation).line
+    line = take_feedback(small, Judgement(turn=1, verdict="up"), conversation).line
     *_, answered, _ = shown
     assert "Thank you" in line
     assert answered.conversation.count('aria-pressed="true"') == 1
@@ -276,7 +278,7 @@ def test_a_search_that_ends_after_the_next_answer_takes_nothing_of_it(small: Rag
     shown = converse(small, "Which colour has the grass?", "", conversation)
     next(shown)
     interrupted.meanwhile = lambda: list(shown)
-    evidence = search_for(small, {"turn": "1"}, conversation).evidence
+    evidence = search_for(small, TurnNumber(turn=1), conversation).evidence
     assert "Found by searching: 1 passage." in evidence
     assert "Which colour has the grass?" in evidence
     assert questions(conversation.turns) == ["Which colour has the sky?", "Which colour has the grass?"]
@@ -284,13 +286,13 @@ def test_a_search_that_ends_after_the_next_answer_takes_nothing_of_it(small: Rag
 
 def test_a_search_for_a_turn_that_went_away_changes_nothing(small: Rag, interrupted: Interrupted) -> None:
     conversation = Conversation((done("Which colour has the sky?"),))
-    interrupted.meanwhile = lambda: begin_anew(small, {}, conversation)
-    assert "Found by searching" not in search_for(small, {"turn": "1"}, conversation).evidence
+    interrupted.meanwhile = lambda: begin_anew(small, Nothing(), conversation)
+    assert "Found by searching" not in search_for(small, TurnNumber(turn=1), conversation).evidence
     assert conversation.turns == ()
     with pytest.raises(UsageError, match="not in the conversation any more"):
-        search_for(small, {"turn": "1"}, conversation)
+        search_for(small, TurnNumber(turn=1), conversation)
     with pytest.raises(UsageError, match="not in the conversation any more"):
-        take_feedback(small, {"turn": 1, "verdict": "up"}, conversation)
+        take_feedback(small, Judgement(turn=1, verdict="up"), conversation)
 
 
 def test_a_conversation_that_cannot_be_read_leaves_the_question_in_work(small: Rag) -> None:
@@ -298,6 +300,6 @@ def test_a_conversation_that_cannot_be_read_leaves_the_question_in_work(small: R
     shown = converse(small, OFF_TOPIC, "", conversation)
     next(shown)
     with pytest.raises(UsageError, match="cannot be read any more"):
-        restore(small, {"turns": [{}]}, conversation)
+        restore(small, Kept(turns=[{}]), conversation)
     assert list(shown)
     assert questions(conversation.turns) == [OFF_TOPIC]

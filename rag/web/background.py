@@ -92,12 +92,14 @@ class Background:
         timer.start()
         said = next(self._trying.ask([str(path)]), None)
         timer.cancel()
+        has_expired = time.monotonic() > until
+        if said is None or has_expired:  # it has ended, or is about to
+            self._trying.end()
+            self._trying = None
         if said is not None:
             problem: str | None = said["problem"]
             return problem
-        self._trying.end()
-        self._trying = None
-        if time.monotonic() > until:
+        if has_expired:
             return f"{path}: takes longer than {limit_s:.0f} seconds to read; split it, or save it as plain text"
         return f"{path}: cannot be read within {READ_MEMORY_MB:,} MB; split it, or save it as plain text"
 

@@ -41,9 +41,8 @@ class DocumentId(BaseModel):
     document: str = Field(min_length=1, max_length=200)
 
 
-Text = Annotated[
-    str, StringConstraints(strict=True, max_length=200_000)
-]  # a question has a limit of its own, and a line
+# A question has a limit of its own, and a line for what is longer.
+Text = Annotated[str, StringConstraints(strict=True, max_length=200_000)]
 Message = Annotated[str, StringConstraints(strict=True, max_length=MAX_BODY_MB * 1024 * 1024)]
 State = None  # the page's conversation stays on the server: a call brings nothing for it
 # JSON without objects, in which Gradio looks for files; a program's mistake gets its line from rag.web.api.

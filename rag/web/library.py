@@ -6,8 +6,6 @@ setting. Nothing is written elsewhere. Knows nothing about Gradio or HTML; ``rag
 
 import queue
 import re
-import shutil
-import tempfile
 import threading
 import time
 import unicodedata
@@ -34,7 +32,11 @@ Work = Callable[[OnProgress], None]
 
 
 class Received(NamedTuple):
-    """A file that a browser has sent. name: what the browser calls it, which may be anything; path: where it is."""
+    """A file that a browser has sent.
+
+    name: what the browser calls it, which may be anything. path: where it is, alone in a folder beside the library's
+    files, which whoever stored it removes.
+    """
 
     name: str
     path: Path
@@ -74,7 +76,7 @@ def unread(rag: Rag) -> list[str]:
 def add(rag: Rag, files: Sequence[Received]) -> Iterator[Uploads]:
     """Take uploaded files into the library and the index, and yield after each step how far every file is.
 
-    files: stored by ``rag.web.uploads`` and by nothing else, since they are moved. One that cannot be read is refused
+    files: stored by ``rag.web.uploads`` and by nothing else; good ones are moved. One that cannot be read is refused
     and changes nothing, also where it would have replaced an earlier one. All that are good become visible at once; if
     the index is busy, they stay in the library, unread.
     """
@@ -86,7 +88,6 @@ def add(rag: Rag, files: Sequence[Received]) -> Iterator[Uploads]:
         for index, file in enumerate(files):
             uploads = _with(uploads, index, _placed(rag, file, reading))
             yield uploads
-            file.path.unlink(missing_ok=True)
         placed = [folder_of(rag) / upload.name for upload in uploads if upload.state == "at work"]
         if placed:
             yield from _ingested(rag, placed, uploads, reading)
@@ -157,14 +158,12 @@ def _placed(rag: Rag, file: Received, reading: Reader) -> Upload:
         return Upload(
             name, "refused", f"{name}: the index has a document of this name from {taken.root}; rename the file"
         )
+    tried = file.path.rename(file.path.with_name(name))
+    if problem := reading.problem(tried):
+        return Upload(name, "refused", problem.replace(str(tried), name))
     folder_of(rag).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder_of(rag)) as incoming:
-        tried = Path(incoming, name)
-        shutil.move(file.path, tried)
-        if problem := reading.problem(tried):
-            return Upload(name, "refused", problem.replace(str(tried), name))
-        is_new = not (folder_of(rag) / name).exists()
-        tried.replace(folder_of(rag) / name)
+    is_new = not (folder_of(rag) / name).exists()
+    tried.replace(folder_of(rag) / name)
     return Upload(name, "at work", "reading" if is_new else "reading; it replaces the file of this name")
 
 

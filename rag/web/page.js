@@ -244,8 +244,6 @@
 
   // -- documents that the reader brings -------------------------------------------------------------------------------
 
-  const PENDING = { name: "", state: "waiting" };
-
   function showUploads(uploads) {
     const done = uploads.filter(({ state }) => state === "done" || state === "refused").length;
     const progress = element("progress", { max: uploads.length, value: done });
@@ -262,13 +260,13 @@
 
   // The server answers with a line of JSON for each step: where every file is.
   async function upload(files) {
-    const waiting = (line, state = "waiting") => showUploads(files.map(({ name }) => ({ ...PENDING, name, state, line })));
-    waiting("on its way");
+    const showAll = (state, line) => showUploads(files.map(({ name }) => ({ name, state, line })));
+    showAll("waiting", "on its way");
     const form = new FormData();
     for (const file of files) form.append("files", file);
     try {
       const response = await fetch("upload", { method: "POST", body: form });
-      if (!response.ok) return waiting((await response.json()).detail, "refused");
+      if (!response.ok) return showAll("refused", (await response.json()).detail);
       let rest = "";
       for (const reader = response.body.pipeThrough(new TextDecoderStream()).getReader(); ; ) {
         const { done, value } = await reader.read();
@@ -278,7 +276,7 @@
         for (const line of lines) showUploads(JSON.parse(line));
       }
     } catch {
-      waiting("the server did not take it, or does not answer any more", "refused");
+      showAll("refused", "the server did not take it, or does not answer any more");
     } finally {
       tell("uploaded", {});
     }

@@ -46,7 +46,7 @@ _MASTHEAD = """
 _LOG_OUT = '<form method="post" action="logout"><button>Log out</button></form>'
 _ADD = """
 <input type="file" id="files" multiple hidden>
-<button type="button" class="primary" data-add>Add documents</button>
+<button type="button" data-add>Add documents</button>
 """
 _ARRIVALS = '<div id="arrivals" role="status"></div>'  # page.js shows there how far an upload is
 _TALK_TOOLS = """

@@ -10,13 +10,12 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from importlib.resources import files
 from string import Template
 from urllib.parse import parse_qs
 
 from fastapi.exception_handlers import http_exception_handler
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -34,11 +33,7 @@ _log = logging.getLogger(__name__)
 
 def visitor(scope: Scope, *, cookie: str) -> str:
     """Return what tells this browser from others: its cookie, or "" for a program that keeps none."""
-    try:
-        kept = SimpleCookie(Headers(scope=scope).get("cookie", ""))
-    except CookieError:
-        return ""
-    token = kept[cookie].value if cookie in kept else ""
+    token = Request(scope).cookies.get(cookie, "")
     return token if _TOKEN.fullmatch(token) else ""
 
 
@@ -137,7 +132,11 @@ def _address(request: Request) -> str:
 
 def _closed(path: str) -> Response:
     """Return the login page where the page was asked for, else the refusal that programs understand."""
-    return _form("", 401) if path == "/" else JSONResponse({"detail": "Not authenticated"}, 401)
+    return (
+        _form("", 401)
+        if path == "/"
+        else JSONResponse({"detail": "not logged in, or the login has ended; load the page again"}, 401)
+    )
 
 
 def _form(line: str, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -85,11 +85,12 @@ def _take_in(rag: Rag, given: Sequence[UploadFile], show: Callable[[Uploads], No
         show(_refused(last, UNEXPECTED))
 
 
-def _stored(file: UploadFile, path: Path) -> Received:
-    """Write an uploaded file; its name is kept beside it and is no path."""
-    with file.file as source, path.open("xb") as target:
+def _stored(file: UploadFile, folder: Path) -> Received:
+    """Write an uploaded file into a folder of its own; its name is kept beside it and is no path."""
+    folder.mkdir()
+    with file.file as source, (folder / "file").open("xb") as target:
         shutil.copyfileobj(source, target)
-    return Received(file.filename or "", path)
+    return Received(file.filename or "", folder / "file")
 
 
 def _clear(parent: Path) -> None:
