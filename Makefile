@@ -57,7 +57,7 @@ bench: $(DEV_STAMP) ## measure the pipeline on this machine
 RUN := training
 train: $(DEV_STAMP) ## make the evidence model anew, on a GPU, in RUN=training; READING, WORDNET and MPNET name folders
 	@test -d "$(READING)" -a -d "$(WORDNET)" -a -d "$(MPNET)" || { \
-	  echo "make train READING=folder WORDNET=folder MPNET=folder: rag/weights/README.md says what is in them" >&2; exit 1; }
+	  echo "make train READING=folder WORDNET=folder MPNET=folder: rag/models/weights/README.md says what is in them" >&2; exit 1; }
 	test -e $(RUN)/examples/made.json || $(BIN)/python -m evals.train.make_examples "$(READING)" "$(WORDNET)" \
 	  $(RUN)/examples --passes 5 --seed 6 --all
 	test -e $(RUN)/teacher/scores.npy || $(BIN)/python -m evals.train.teacher $(RUN)/examples $(RUN)/teacher \

@@ -17,9 +17,10 @@ import numpy as np
 import psutil
 
 from rag import Rag, Settings
-from rag.encode import SentenceEncoder
-from rag.evidence import Candidate, TrainedEvidence
-from rag.retrieve import Filters, retrieve
+from rag.models.encoder import SentenceEncoder
+from rag.models.evidence import Candidate
+from rag.models.trained_evidence import TrainedEvidence
+from rag.retrieval.search import Filters, retrieve
 
 ROOT = Path(__file__).parents[1]
 MOST_PASSAGES = 10
@@ -64,7 +65,7 @@ def _candidates(n_questions: int) -> list[tuple[str, tuple[Candidate, ...]]]:
             found = [
                 retrieve(
                     question,
-                    reading=reading,
+                    snapshot=reading,
                     encoder=encoder,
                     filters=Filters(),
                     candidates=rag.settings.candidates,

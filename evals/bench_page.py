@@ -32,9 +32,9 @@ import httpx
 from gradio_client import Client
 from rich.console import Console
 
-from evals.bench_pipeline import Table, machine, percentiles
-from evals.gold import Question, load
-from evals.made_up_corpus import write_document
+from .bench_pipeline import Table, machine, percentiles
+from .gold import Question, load
+from .made_up_corpus import write_document
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 GOLD = Path(__file__).parent / "gold" / "seeds.jsonl"

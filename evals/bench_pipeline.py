@@ -28,15 +28,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from evals.made_up_corpus import (
+from rag import Rag, Settings
+from rag.models.encoder import SentenceEncoder, Vectors
+
+from .made_up_corpus import (
     PASSAGES_A_DOCUMENT,
     Question,
     questions,
     write_corpus,
     write_document,
 )
-from rag import Rag, Settings
-from rag.encode import SentenceEncoder, Vectors
 
 
 @dataclass(slots=True)

@@ -30,14 +30,15 @@ from pydantic import AliasChoices, BaseModel, Field
 from rich.console import Console
 from rich.table import Table
 
-from evals.lines import numbered_lines, values
-from evals.scores import intervals
-from evals.variants import RETRIEVALS
 from rag import Rag, Settings
-from rag.encode import Encoder
+from rag.cli.terminal import UNWRAPPED_COLUMNS, fail, progress
 from rag.errors import RagError, UsageError
-from rag.ingest import OnProgress
-from rag.terminal import UNWRAPPED_COLUMNS, fail, progress
+from rag.index.ingest import OnProgress
+from rag.models.encoder import Encoder
+
+from .lines import numbered_lines, values
+from .scores import intervals
+from .variants import RETRIEVALS
 
 MEASURES = (nDCG @ 10, R @ 100)
 TOP_K = 400  # passages a search is asked for: an abstract has 2.4 on average, so they are of 100 documents and more

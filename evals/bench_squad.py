@@ -29,16 +29,17 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
-from evals import command
-from evals.bench_scifact import console, positive
-from evals.gold import asked
-from evals.lines import content_of, values
-from evals.run import GoldProblems, read_summary
-from evals.variants import variants
 from rag import Rag, Settings
+from rag.cli.terminal import fail, progress
 from rag.errors import RagError, UsageError
-from rag.ingest import OnProgress
-from rag.terminal import fail, progress
+from rag.index.ingest import OnProgress
+
+from . import command
+from .bench_scifact import console, positive
+from .gold import asked
+from .lines import content_of, values
+from .run import GoldProblems, read_summary
+from .variants import variants
 
 MAX_SLUG_CHARS = 50  # four bytes each at most, so that the name of a file has less than 255
 WORD_START, WORD_END = re.compile(r"\b(?=\w)"), re.compile(r"(?<=\w)\b")

@@ -26,9 +26,9 @@ import httpx
 import numpy as np
 from rich.console import Console
 
-from evals.bench_page import GOLD, PATIENCE_S, SEEDS, by_v1, rag_command, serving
-from evals.bench_pipeline import Table, machine, percentiles
-from evals.gold import Question, load
+from .bench_page import GOLD, PATIENCE_S, SEEDS, by_v1, rag_command, serving
+from .bench_pipeline import Table, machine, percentiles
+from .gold import Question, load
 
 MAX_ASKERS, MAX_SECONDS, MAX_ROUNDS = 16, 600, 10
 HOSTILE = (".[1", "[", ".", " a\n", "a, ", "no ", "“", "Mr. ", "1.", "(a) ")

@@ -13,20 +13,21 @@ from typing import Any, Literal
 from rich.console import Group
 from rich.table import Table
 
-from evals.gate import measured as measured_gate
-from evals.gate import rows as gate_rows
-from evals.gate import table as gate_table
-from evals.gold import SEEDS_GOLD, load
-from evals.judge import LOST_AT
-from evals.report import render_variants
-from evals.run import evaluate, write
-from evals.scores import METRICS
-from evals.variants import Variant, variants
 from rag import Rag, Settings
 from rag.errors import RagError, UsageError
-from rag.evidence import TrainedEvidence
-from rag.ingest import OnProgress
-from rag.types import Mode
+from rag.index.ingest import OnProgress
+from rag.models.trained_evidence import TrainedEvidence
+from rag.values import Mode
+
+from .gate import measured as measured_gate
+from .gate import rows as gate_rows
+from .gate import table as gate_table
+from .gold import SEEDS_GOLD, load
+from .judge import LOST_AT
+from .report import render_variants
+from .run import evaluate, write
+from .scores import METRICS
+from .variants import Variant, variants
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 Split = Literal["dev", "test", "all"]

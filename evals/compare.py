@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from evals.metrics import Figures
-from evals.scores import METRICS, N_RESAMPLES, ONLY_VALUES, Indices, Metric, Table, intervals, known
+from .metrics import Figures
+from .scores import METRICS, N_RESAMPLES, ONLY_VALUES, Indices, Metric, Table, intervals, known
 
 MIN_DROP = 0.01  # of a guarded metric: a smaller one, however sure, is not worth stopping anybody's work
 _PREFIXED = {"citations", "passages", "retrieved", "sentences"}  # groups whose labels say too little alone

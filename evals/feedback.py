@@ -19,9 +19,10 @@ from typing import IO, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from evals.gold import Said, asked
-from evals.lines import Malformed, numbered_lines, parsed
 from rag.records import Record, dumped
+
+from .gold import Said, asked
+from .lines import Malformed, numbered_lines, parsed
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.table import Table
 
-from evals.gold import Place
-from evals.lines import values
-from evals.scores import share
 from rag import Rag
-from rag.describe import read_synonyms
+from rag.cli.terminal import UNWRAPPED_COLUMNS
+from rag.documents.sources import read_synonyms
 from rag.errors import DocumentError, UsageError
-from rag.evidence import Support, TrainedEvidence
-from rag.terminal import UNWRAPPED_COLUMNS
-from rag.types import Fault, Removed, Source
-from rag.verify import gate
+from rag.gate.check import gate
+from rag.models.evidence import Support
+from rag.models.trained_evidence import TrainedEvidence
+from rag.values import Fault, Removed, Source
+
+from .gold import Place
+from .lines import values
+from .scores import share
 
 GOLD = Path(__file__).with_name("gold") / "gate.jsonl"
 SEEDS = Path(__file__).parents[1] / "seeds"

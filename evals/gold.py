@@ -3,7 +3,6 @@
 The file format is described in evals/gold/README.md. Evidence is a list of parts, all of which are needed; a part is a
 list of places, any one of which suffices. Places are offsets into the sources, so they survive any other chunking.
 ``load`` reads such a file, ``problems`` holds it against the sources, ``imbalances`` counts its kinds and splits.
-Knows nothing about how questions are answered.
 """
 
 import re
@@ -16,8 +15,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
-from evals.lines import Malformed, numbered_lines, parsed, shown
 from rag.errors import UsageError
+
+from .lines import Malformed, numbered_lines, parsed, shown
 
 SEEDS_GOLD = Path(__file__).parent / "gold" / "seeds.jsonl"
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals import metrics
-from evals.gold import Part, Place, Question
-from rag.answer import quotable_from
+from rag.quoting.select import quotable_from
+
+from . import metrics
+from .gold import Part, Place, Question
 
 RANKS = (1, 3, 5, 10)  # the k of recall at k
 NEAREST_RANKS = (1, 5)  # of the sentences that a refusal shows

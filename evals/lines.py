@@ -1,7 +1,4 @@
-"""JSONL as people write and fetch it: a value a line, checked, and what is wrong with a line in one line.
-
-Called by whatever of evals/ reads such a file. Knows nothing about what the values mean.
-"""
+"""JSONL as people write and fetch it: a value a line, checked, and what is wrong with a line in one line."""
 
 import codecs
 import gzip

@@ -5,8 +5,7 @@ many questions: refusals, and what the confidences are worth; arguments are para
 not matter. All of these but the calibration error also take arrays whose last axis is that of the questions, such as
 (n_resamples, n_questions), and return a figure for each row. Where it is undefined, a metric of one question raises
 ValueError, as the caller should not have asked, and one over many returns nan, as a resample of a bootstrap may lack a
-class. Called by the other modules of evals/. Knows nothing about how questions are answered, how metrics are averaged,
-or which questions count. Over 300 lines, as all definitions should stand together.
+class. Over 300 lines, as all definitions should stand together.
 """
 
 import math
@@ -21,7 +20,7 @@ import numpy as np
 from ir_measures import RR, Qrel, R, ScoredDoc, nDCG
 from numpy.typing import NDArray
 
-from evals.gold import Part, Place
+from .gold import Part, Place
 
 Flags = Sequence[bool] | NDArray[np.bool_]
 Numbers = Sequence[float] | NDArray[np.float64]

@@ -2,8 +2,7 @@
 
 Lays out what was measured and judged elsewhere, and measures nothing itself. The file opens offline: style, scripts and
 plots are inside, and its policy forbids it to load anything. Whatever comes from documents, questions or models is
-escaped by the template. Called by evals.run and evals.command. Over 300 lines, as what the page shows of a question
-belongs together.
+escaped by the template. Over 300 lines, as what the page shows of a question belongs together.
 """
 
 import datetime as dt
@@ -20,10 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from evals.gold import Part, Place, Question
-from evals.judge import LOST_AT, Outcome, ReadPassage
-from evals.scores import share
-from rag.characters import printable
+from rag.text.characters import printable
+
+from .gold import Part, Place, Question
+from .judge import LOST_AT, Outcome, ReadPassage
+from .scores import share
 
 Summary = Mapping[str, Any]
 

@@ -27,22 +27,23 @@ from filelock import FileLock, Timeout
 
 import prompts
 import rag as package
-from evals import variants
-from evals.compare import compare
-from evals.gold import Place, Question, problems
-from evals.judge import ReadPassage, ReadSentence, judge
-from evals.report import Detail, render
-from evals.scores import FORMAT, summarize
-from evals.variants import Variant
-from rag.batch import run_batch
+from rag.cli.batch import run_batch
 from rag.config import NOT_ANSWERING
-from rag.encode import Encoder
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
-from rag.evidence import Candidate, EvidenceModel, PassageEvidence, Support
-from rag.ingest import OnProgress
+from rag.index.ingest import OnProgress
+from rag.models.encoder import Encoder
+from rag.models.evidence import Candidate, EvidenceModel, PassageEvidence, Support
 from rag.records import Record, ask_record, dumped
-from rag.types import Mode
+from rag.values import Mode
+
+from . import variants
+from .compare import compare
+from .gold import Place, Question, problems
+from .judge import ReadPassage, ReadSentence, judge
+from .report import Detail, render
+from .scores import FORMAT, summarize
+from .variants import Variant
 
 _RESULTS = ("answers.jsonl", "summary.json", "report.html")
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from evals import metrics
-from evals.gold import Question
-from evals.judge import LOST_AT, NEAREST_RANKS, RANKS, Outcome
-from evals.metrics import Figures
+from . import metrics
+from .gold import Question
+from .judge import LOST_AT, NEAREST_RANKS, RANKS, Outcome
+from .metrics import Figures
 
 FORMAT = 1  # of a summary
 N_RESAMPLES = 2_000

@@ -1,7 +1,7 @@
 """What an evaluation runs with: the engine as users get it, or with one of its choices made otherwise.
 
-Knows nothing about questions. A variant changes what the engine is given and never how it works, so that a figure of a
-variant is the figure that users would get with it.
+A variant changes what the engine is given and never how it works, so that a figure of a variant is the figure that
+users would get with it.
 """
 
 import itertools
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from rag.config import NOT_ANSWERING, SHAPING, Settings
-from rag.encode import Encoder
 from rag.engine import Rag
 from rag.errors import UsageError
-from rag.evidence import EVIDENCE_MODELS, EvidenceModel
-from rag.retrieve import RANKINGS, Ranking
+from rag.models.encoder import Encoder
+from rag.models.evidence import EvidenceModel
+from rag.retrieval.search import RANKINGS, Ranking
+
+from .baselines import EVIDENCE_MODELS
 
 RETRIEVALS: Mapping[str, tuple[Ranking, ...]] = {"fused": RANKINGS, "dense": ("dense",), "lexical": ("lexical",)}
 _DEFAULTS = {"retrieval": next(iter(RETRIEVALS)), "evidence": next(iter(EVIDENCE_MODELS))}

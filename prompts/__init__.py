@@ -1,1 +1,1 @@
-"""What language models are told: one file a prompt, with $variables; ``rag.prompts`` loads and fills them."""
+"""What language models are told: one file a prompt, with $variables; ``rag.writing.prompts`` loads and fills them."""

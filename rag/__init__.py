@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from rag.config import Settings
     from rag.engine import Rag, Stage
     from rag.errors import RagError
-    from rag.ingest import IngestReport
-    from rag.types import Abstention, Answer, Citation, Claim, Document, Hit, Passage, Span
+    from rag.index.ingest import IngestReport
+    from rag.values import Abstention, Answer, Citation, Claim, Document, Hit, Passage, Span
 
 _HOME = {
-    "Abstention": "rag.types",
-    "Answer": "rag.types",
-    "Citation": "rag.types",
-    "Claim": "rag.types",
-    "Document": "rag.types",
-    "Hit": "rag.types",
-    "IngestReport": "rag.ingest",
-    "Passage": "rag.types",
+    "Abstention": "rag.values",
+    "Answer": "rag.values",
+    "Citation": "rag.values",
+    "Claim": "rag.values",
+    "Document": "rag.values",
+    "Hit": "rag.values",
+    "IngestReport": "rag.index.ingest",
+    "Passage": "rag.values",
     "Rag": "rag.engine",
     "RagError": "rag.errors",
     "Settings": "rag.config",
-    "Span": "rag.types",
+    "Span": "rag.values",
     "Stage": "rag.engine",
 }
 

@@ -1,7 +1,6 @@
 """All settings, flat and frozen: each from an argument, from ``RAG_<NAME>`` in the environment, or from its default.
 
-Knows nothing about who uses a setting. An unknown ``RAG_…`` variable is an error: a typo must not silently mean the
-default.
+An unknown ``RAG_…`` variable is an error: a typo must not silently mean the default.
 """
 
 import difflib

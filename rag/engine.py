@@ -10,22 +10,24 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rag.answer import Read, cite_all, select
-from rag.asking import Asking, nearest, no_evidence, nothing_found
-from rag.bm25 import Query
-from rag.catalog import Entry, Listed
-from rag.condense import condense
 from rag.config import Settings
-from rag.encode import Encoder, SentenceEncoder
+from rag.documents.prepare import Prepared, Preparer, preview
 from rag.errors import DocumentError, ModelFailed, UsageError
-from rag.evidence import EvidenceModel, PassageEvidence, TrainedEvidence, likeliest, min_probability_for
-from rag.index import Index, Reading
-from rag.ingest import IngestReport, OnProgress, Prepared, ingest, preview
-from rag.llm import LanguageModel, configured, first_word_s
-from rag.names import learn_names
-from rag.question import objection, parts, question_itself
-from rag.retrieve import RANKINGS, Filters, Ranking, Retrieved, merge_hits, retrieve
-from rag.types import (
+from rag.index.bm25 import Query
+from rag.index.catalog import Entry, Listed
+from rag.index.index import Index
+from rag.index.ingest import IngestReport, OnProgress, ingest
+from rag.index.snapshot import Snapshot
+from rag.models.encoder import Encoder, SentenceEncoder, piece_limit
+from rag.models.evidence import EvidenceModel, PassageEvidence, likeliest
+from rag.models.trained_evidence import TrainedEvidence, min_probability_for
+from rag.quoting.select import QuestionEvidence, cite_all, select
+from rag.results import ResultBuilder, nearest, no_evidence, nothing_found
+from rag.retrieval.condense import condense
+from rag.retrieval.question import objection, parts, question_itself
+from rag.retrieval.search import RANKINGS, Filters, Ranking, Retrieved, merge_hits, retrieve
+from rag.text.names import learn_names
+from rag.values import (
     Abstention,
     Answer,
     Claim,
@@ -37,7 +39,8 @@ from rag.types import (
     doc_id_of,
     span_of,
 )
-from rag.write import Material, rewrite, write
+from rag.writing.language_model import LanguageModel, configured, first_word_s
+from rag.writing.write import Material, rewrite, write
 
 _NAMED_IN_CHARS = 2000  # of the conversation's end, in which names are looked for
 _NAMES_FROM_SENTENCES = 200  # sentences of the corpus about the same, from which kinds of names are learnt
@@ -104,7 +107,8 @@ class Rag:
 
     def preview(self, paths: Sequence[str | Path]) -> Iterator[Prepared | DocumentError]:
         """Yield what ``ingest`` would index, document by document; touches no index and loads no model."""
-        return preview([Path(path) for path in paths], settings=self.settings, encoder=self._encoder)
+        preparer = Preparer(self.settings, partial(piece_limit, self._encoder))
+        return preview([Path(path) for path in paths], preparer)
 
     def warm_up(self) -> None:
         """Load the models now, so that the first question does not wait for them."""
@@ -131,23 +135,23 @@ class Rag:
 
     def check(self) -> int:
         """Return the version of the index; raises IndexUnusable, as every question would, if it cannot be read."""
-        with self.index.read() as reading:
-            return reading.generation
+        with self.index.read() as snapshot:
+            return snapshot.generation
 
     def documents(self) -> list[Entry]:
         """Return the documents of the index, by source."""
-        with self.index.read() as reading:
-            return list(reading.catalog.entries())
+        with self.index.read() as snapshot:
+            return list(snapshot.catalog.entries())
 
     def listing(self) -> list[Listed]:
         """Return what a list shows of the documents, by source, without reading their texts."""
-        with self.index.read() as reading:
-            return list(reading.catalog.listed())
+        with self.index.read() as snapshot:
+            return list(snapshot.catalog.listed())
 
     def entry(self, doc_id: str) -> Entry:
         """Return one document with what was left out of it; raises KeyError for an id that the index does not have."""
-        with self.index.read() as reading:
-            return reading.catalog.entry(doc_id)
+        with self.index.read() as snapshot:
+            return snapshot.catalog.entry(doc_id)
 
     def remove(self, doc_ids: Iterable[str]) -> None:
         """Take documents out of the index, all or none; their files stay. Raises KeyError for an id it does not have.
@@ -161,8 +165,8 @@ class Rag:
 
     def document(self, doc_id: str) -> Document:
         """Return one document with its text; raises KeyError for an id that the index does not have."""
-        with self.index.read() as reading:
-            return reading.catalog.document(doc_id)
+        with self.index.read() as snapshot:
+            return snapshot.catalog.document(doc_id)
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -185,8 +189,8 @@ class Rag:
         question = _readable(question)
         if self._objection(question):
             return []
-        with self.index.read() as reading:
-            return list(self._retrieve(question, reading, filters, top_k=top_k or self.settings.top_k).hits)
+        with self.index.read() as snapshot:
+            return list(self._retrieve(question, snapshot, filters, top_k=top_k or self.settings.top_k).hits)
 
     def ask(
         self,
@@ -225,20 +229,20 @@ class Rag:
         filters = Filters(source and _readable(source), since, until)
         question = _readable(question)
         models = {"encoder": self._encoder.name, "evidence": self._evidence.name}
-        asking = Asking(self.settings, question, models=models | ({"writer": writer.name} if writer else {}))
+        asking = ResultBuilder(self.settings, question, models=models | ({"writer": writer.name} if writer else {}))
         history = [turn for turn in history or [] if not self._objection(turn[0])]  # "Thanks!" leads nowhere
         if reason := self._objection(question, follows=bool(history)):
             yield asking.abstain("question", reason)
             return
-        with self.index.read() as reading:
-            asking.index_version = reading.generation
+        with self.index.read() as snapshot:
+            asking.index_version = snapshot.generation
             with asking.timed("condense"):
-                asking.standalone = self._standalone(question_itself(question), history, reading, writer)
-                asked = self._parts(asking.standalone, reading)
+                asking.standalone = self._standalone(question_itself(question), history, snapshot, writer)
+                asked = self._parts(asking.standalone, snapshot)
 
-            yield Stage("retrieve", f"searching {len(reading.segment_of)} documents")
+            yield Stage("retrieve", f"searching {len(snapshot.segment_of)} documents")
             with asking.timed("retrieve"):
-                found = [self._retrieve(q, reading, filters, top_k=self.settings.passages_read) for q in asked]
+                found = [self._retrieve(q, snapshot, filters, top_k=self.settings.passages_read) for q in asked]
                 hits = merge_hits([each.hits for each in found])
             if not hits:
                 yield asking.abstain("retrieve", nothing_found(filters))
@@ -250,8 +254,8 @@ class Rag:
 
             yield Stage("answer", "choosing quotes")
             with asking.timed("answer"):
-                quotes = self._quote(evidence, found, reading)
-                material = Material.of(evidence, reading.catalog) if writer else None
+                quotes = self._quote(evidence, found, snapshot)
+                material = Material.of(evidence, snapshot.catalog) if writer else None
 
         if writer and material:
             yield Stage("write", f"writing with {writer.name}")
@@ -277,22 +281,22 @@ class Rag:
         return None if mode == "quotes" else self._writer
 
     def _quote(
-        self, evidence: Sequence[Sequence[PassageEvidence]], found: Sequence[Retrieved], reading: Reading
+        self, evidence: Sequence[Sequence[PassageEvidence]], found: Sequence[Retrieved], snapshot: Snapshot
     ) -> tuple[Claim, ...]:
         reads = [
-            Read(passages, partial(_covered, reading, each.query))
+            QuestionEvidence(passages, partial(_covered, snapshot, each.query))
             for passages, each in zip(evidence, found, strict=True)
         ]
         groups = select(reads, min_probability=self.min_probability, max_claims=self.settings.max_claims)
-        return cite_all(groups, reading.catalog.document)
+        return cite_all(groups, snapshot.catalog.document)
 
     def _objection(self, question: str, *, follows: bool = False) -> str | None:
         return objection(question, max_chars=self.settings.max_question_chars, follows=follows)
 
-    def _retrieve(self, question: str, reading: Reading, filters: Filters, *, top_k: int) -> Retrieved:
+    def _retrieve(self, question: str, snapshot: Snapshot, filters: Filters, *, top_k: int) -> Retrieved:
         return retrieve(
             question,
-            reading=reading,
+            snapshot=snapshot,
             encoder=self._encoder,
             filters=filters,
             candidates=max(self.settings.candidates, top_k),
@@ -300,26 +304,26 @@ class Rag:
             rankings=self._rankings,
         )
 
-    def _standalone(self, question: str, history: History, reading: Reading, writer: LanguageModel | None) -> str:
+    def _standalone(self, question: str, history: History, snapshot: Snapshot, writer: LanguageModel | None) -> str:
         """Return the question made to stand alone: by the model that writes, else by rules."""
         rewritten = rewrite(question, history, model=writer) if history and writer else ""
-        return rewritten or self._condense(question, history, reading)
+        return rewritten or self._condense(question, history, snapshot)
 
-    def _condense(self, question: str, history: History, reading: Reading) -> str:
+    def _condense(self, question: str, history: History, snapshot: Snapshot) -> str:
         if not history:
             return question
         turns = " ".join(text for turn in history for text in turn)[-_NAMED_IN_CHARS:]
-        spoken = reading.lexical.rank("sentences", reading.lexical.query(turns), _NAMES_FROM_SENTENCES)
+        spoken = snapshot.lexical.rank("sentences", snapshot.lexical.query(turns), _NAMES_FROM_SENTENCES)
         places = [(doc_id_of(found), span_of(found)) for found, _ in spoken]
-        passages = [reading.catalog.passage_at(doc_id, span) for doc_id, span in places]
+        passages = [snapshot.catalog.passage_at(doc_id, span) for doc_id, span in places]
         sentences = [p.quote(span) for p, (_, span) in zip(passages, places, strict=True) if p]
         return condense(question, history, names=learn_names(sentences))
 
-    def _parts(self, question: str, reading: Reading) -> list[str]:
+    def _parts(self, question: str, snapshot: Snapshot) -> list[str]:
         """Return the questions asked in one, each made to stand alone after those before it."""
         asked: list[str] = []
         for part in parts(question):
-            asked.append(self._condense(part, [(before, "") for before in asked], reading))
+            asked.append(self._condense(part, [(before, "") for before in asked], snapshot))
         return asked
 
 
@@ -328,5 +332,5 @@ def _readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _covered(reading: Reading, query: Query, text: str) -> frozenset[int]:
-    return reading.lexical.covered(query, text)
+def _covered(snapshot: Snapshot, query: Query, text: str) -> frozenset[int]:
+    return snapshot.lexical.covered(query, text)

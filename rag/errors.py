@@ -36,7 +36,7 @@ class RagError(Exception):
 
 
 class InvalidValue(RagError, ValueError):
-    """A value that breaks an invariant of ``rag.types``."""
+    """A value that breaks an invariant of ``rag.values``."""
 
 
 class SettingsError(RagError):

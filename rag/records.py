@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag.errors import UsageError
-from rag.types import Abstention, Answer, Citation, Hit, Result, Span, Trace
+from rag.values import Abstention, Answer, Citation, Hit, Result, Span, Trace
 
 Record = dict[str, Any]
 

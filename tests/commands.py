@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rag import Rag, cli
+from rag import Rag
+from rag.cli import commands as cli
 
 RAG = shutil.which("rag", path=str(Path(sys.executable).parent)) or "rag is not installed beside this Python"
 WAIT_S = 300

@@ -13,10 +13,12 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from rag import Rag, Settings, models
-from rag.encode import SentenceEncoder, Vectors
-from rag.evidence import Candidate, PassageEvidence, TrainedEvidence
-from rag.words import words
+from rag import Rag, Settings
+from rag.integrations import local_models as models
+from rag.models.encoder import SentenceEncoder, Vectors
+from rag.models.evidence import Candidate, PassageEvidence
+from rag.models.trained_evidence import TrainedEvidence
+from rag.text.words import words
 
 if TYPE_CHECKING:
     from browsing import OpenPage

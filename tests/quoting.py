@@ -5,7 +5,7 @@ from collections.abc import Callable
 from conftest import SEEDS
 
 from rag import Answer
-from rag.types import Result
+from rag.values import Result
 
 
 def text_on_disk(source: str) -> str:

@@ -9,9 +9,9 @@ import httpx
 import uvicorn
 
 from rag import Rag
-from rag.evidence import PassageEvidence
-from rag.web.auth import read_accounts
-from rag.web.server import _configured, application, listening
+from rag.models.evidence import PassageEvidence
+from rag.web.server.auth import read_accounts
+from rag.web.server.serve import _configured, application, listening
 
 ELECTION = "Who won the early presidential election with over 81% of the vote?"
 OFF_TOPIC = "What is the boiling point of tungsten?"

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import FURTHER, Quote, Read, cite, cite_all, quotable_from, says_the_same, select
 from rag.errors import IndexDamaged, InvalidValue
-from rag.evidence import PassageEvidence, SentenceEvidence
-from rag.types import Answer, Document, Passage, Span, Trace
-from rag.words import words
+from rag.models.evidence import PassageEvidence, SentenceEvidence
+from rag.quoting.select import FURTHER, QuestionEvidence, Quote, cite_all, quotable_from, select
+from rag.text.duplicates import says_the_same
+from rag.text.words import words
+from rag.values import Answer, Citation, Document, Passage, Span, Trace
 
 TRACE = Trace(settings_hash="0" * 12, prompt_hash=None, models={}, index_version=1, timings_ms={})
 
@@ -58,7 +59,9 @@ def texts(groups: Sequence[Sequence[Quote]]) -> list[list[str]]:
 
 
 def chosen(*read: PassageEvidence, asked: str, max_claims: int = 3, min_probability: float = 0.5) -> list[list[str]]:
-    return texts(select([Read(read, asking(*asked.split()))], min_probability=min_probability, max_claims=max_claims))
+    return texts(
+        select([QuestionEvidence(read, asking(*asked.split()))], min_probability=min_probability, max_claims=max_claims)
+    )
 
 
 TREATY = document(
@@ -126,7 +129,7 @@ DIFFERENT = document("different", "Tokayev won the early presidential election w
 
 def test_near_duplicates_of_two_documents_are_one_claim_with_two_citations():
     groups = select(
-        [Read([evidence(ONE, Tokayev=0.7), evidence(OTHER, Tokayev=0.9)], asking("tokayev"))],
+        [QuestionEvidence([evidence(ONE, Tokayev=0.7), evidence(OTHER, Tokayev=0.9)], asking("tokayev"))],
         min_probability=0.5,
         max_claims=3,
     )
@@ -208,7 +211,7 @@ def test_saying_the_same_is_mutual_and_every_text_says_what_it_says(one: str, ot
 
 def test_a_sentence_in_two_overlapping_passages_is_quoted_once_with_its_better_probability():
     read = evidence(TREATY, Alpha=0.1, Beta=0.6), evidence(TREATY, Beta=0.9, Gamma=0.2)
-    groups = select([Read(read, asking("beta"))], min_probability=0.5, max_claims=3)
+    groups = select([QuestionEvidence(read, asking("beta"))], min_probability=0.5, max_claims=3)
     assert texts(groups) == [["Beta refused to sign it."]]
     assert groups[0][0].evidence.probability == 0.9
 
@@ -230,7 +233,7 @@ def test_whatever_the_probabilities_an_answer_reaches_the_threshold_and_the_rest
     probabilities: list[float], threshold: float, max_claims: int, asked: list[str]
 ):
     read = evidence(TREATY, **dict(zip(("Alpha", "Beta", "Gamma"), probabilities, strict=True)))
-    groups = select([Read([read], asking(*asked))], min_probability=threshold, max_claims=max_claims)
+    groups = select([QuestionEvidence([read], asking(*asked))], min_probability=threshold, max_claims=max_claims)
     quotes = [quote for group in groups for quote in group]
     assert all(quote.evidence.probability >= FURTHER * threshold for quote in quotes)
     assert len({quote.span for quote in quotes}) == len(quotes)
@@ -243,7 +246,7 @@ def test_whatever_the_probabilities_an_answer_reaches_the_threshold_and_the_rest
 
 def test_markers_count_through_all_claims_and_make_an_answer():
     read = evidence(ONE, Tokayev=0.9), evidence(OTHER, Tokayev=0.8), evidence(TREATY, Beta=0.7)
-    groups = select([Read(read, asking("tokayev", "beta"))], min_probability=0.5, max_claims=3)
+    groups = select([QuestionEvidence(read, asking("tokayev", "beta"))], min_probability=0.5, max_claims=3)
     documents = {d.id: d for d in (ONE, OTHER, TREATY)}
     answer = Answer("Who?", cite_all(groups, documents.__getitem__), hits=(), trace=TRACE)
     assert [[c.marker for c in claim.citations] for claim in answer.claims] == [[1, 2], [3]]
@@ -280,15 +283,15 @@ def test_sentences_that_resemble_and_contradict_each_other_are_not_the_same(one:
 
 def test_a_span_that_the_document_does_not_have_cannot_be_cited():
     with pytest.raises(InvalidValue, match="reaches past"):
-        cite(TREATY, Span(0, 10_000), marker=1)
+        Citation.of(TREATY, Span(0, 10_000), marker=1)
 
 
 # -- several questions at once -----------------------------------------------------------------------------------------
 
 
 def test_each_question_of_several_gets_its_claim_before_the_first_gets_a_second():
-    first = Read([evidence(TREATY, Alpha=0.9, Gamma=0.8)], asking("alpha", "gamma"))
-    second = Read([evidence(TREATY, Beta=0.7)], asking("beta"))
+    first = QuestionEvidence([evidence(TREATY, Alpha=0.9, Gamma=0.8)], asking("alpha", "gamma"))
+    second = QuestionEvidence([evidence(TREATY, Beta=0.7)], asking("beta"))
     for max_claims, quoted in ((1, 1), (2, 2), (3, 3)):
         groups = select([first, second], min_probability=0.5, max_claims=max_claims)
         assert len(groups) == quoted
@@ -297,7 +300,7 @@ def test_each_question_of_several_gets_its_claim_before_the_first_gets_a_second(
 
 
 def test_a_sentence_that_answers_two_questions_is_quoted_once():
-    both = [Read([evidence(TREATY, Alpha=0.9)], asking(word)) for word in ("alpha", "geneva")]
+    both = [QuestionEvidence([evidence(TREATY, Alpha=0.9)], asking(word)) for word in ("alpha", "geneva")]
     assert texts(select(both, min_probability=0.5, max_claims=3)) == [["Alpha signed the treaty in Geneva."]]
 
 
@@ -322,7 +325,9 @@ def test_where_one_sentence_answers_less_is_enough_for_the_others():
 def test_a_sentence_that_refers_back_brings_the_one_before_it(second: str):
     talks = document("talks", "Alpha spoke to reporters.", second)
     word = second.split(maxsplit=1)[0]
-    (group,) = select([Read([evidence(talks, Alpha=0.1, **{word: 0.9})], asking())], min_probability=0.5, max_claims=1)
+    (group,) = select(
+        [QuestionEvidence([evidence(talks, Alpha=0.1, **{word: 0.9})], asking())], min_probability=0.5, max_claims=1
+    )
     assert group[0].text == f"Alpha spoke to reporters. {second}"
     (claim,) = cite_all([group], {"talks": talks}.__getitem__)
     assert claim.citations[0].quote == talks.text
@@ -330,7 +335,7 @@ def test_a_sentence_that_refers_back_brings_the_one_before_it(second: str):
 
 def test_no_sentence_is_shown_twice():
     life = document("life", "Ada Lovelace wrote the first program.", "She died in London.")
-    read = [Read([evidence(life, Ada=0.9, She=0.8)], asking("wrote", "died"))]
+    read = [QuestionEvidence([evidence(life, Ada=0.9, She=0.8)], asking("wrote", "died"))]
     shown_ = texts(select(read, min_probability=0.5, max_claims=3))
     assert shown_ == [["Ada Lovelace wrote the first program."], ["She died in London."]]
 
@@ -338,7 +343,11 @@ def test_no_sentence_is_shown_twice():
 def test_what_he_did_is_not_the_same_of_two_people():
     volta = document("volta", "Anna Lind runs Volta.", "She resigned on Monday.")
     kemi = document("kemi", "Petra Moss runs Kemi.", "She resigned on Monday.")
-    read = [Read([evidence(each, **{each.text.split()[0]: 0.1, "She": 0.9}) for each in (volta, kemi)], asking())]
+    read = [
+        QuestionEvidence(
+            [evidence(each, **{each.text.split()[0]: 0.1, "She": 0.9}) for each in (volta, kemi)], asking()
+        )
+    ]
     assert texts(select(read, min_probability=0.5, max_claims=3)) == [[volta.text], [kemi.text]]
 
 
@@ -348,11 +357,13 @@ def test_what_he_did_is_not_the_same_of_two_people():
 def test_a_sentence_that_stands_alone_is_quoted_alone(second: str):
     talks = document("talks", "Alpha spoke to reporters.", second)
     word = second.split(maxsplit=1)[0]
-    (group,) = select([Read([evidence(talks, Alpha=0.1, **{word: 0.9})], asking())], min_probability=0.5, max_claims=1)
+    (group,) = select(
+        [QuestionEvidence([evidence(talks, Alpha=0.1, **{word: 0.9})], asking())], min_probability=0.5, max_claims=1
+    )
     assert group[0].text == second
 
 
 def test_the_first_sentence_of_a_passage_has_nothing_to_bring():
     talks = document("talks", "He spoke to reporters.")
-    (group,) = select([Read([evidence(talks, He=0.9)], asking())], min_probability=0.5, max_claims=1)
+    (group,) = select([QuestionEvidence([evidence(talks, He=0.9)], asking())], min_probability=0.5, max_claims=1)
     assert group[0].text == "He spoke to reporters."

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.audit import audit, read_records
 from rag.errors import UsageError
+from rag.gate.audit import audit, read_records
+from rag.gate.check import Supported, cite_written, gate
 from rag.records import ask_record
-from rag.types import Abstention, Answer, Document, Trace
-from rag.verify import Supported, cite_written, gate
+from rag.values import Abstention, Answer, Document, Trace
 from tests.test_verify import SOURCES, sure
 
 TRACE = Trace(settings_hash="0" * 12, prompt_hash=None, models={}, index_version=1, timings_ms={})

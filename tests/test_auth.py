@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rag.cli import main
 from rag.errors import SettingsError
-from rag.web.auth import Accounts, TooManyGuesses, read_accounts
+from rag.web.server.auth import Accounts, TooManyGuesses, read_accounts
 
 PASSWORD = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 USER = PASSWORD.filter(lambda user: ":" not in user and "," not in user and not user.startswith("#"))

@@ -7,8 +7,8 @@ import pytest
 
 from rag import Rag, Settings
 from rag.errors import IndexLocked
-from rag.web import background
-from rag.web.background import Background
+from rag.web.server import background
+from rag.web.server.background import Background
 
 
 @pytest.fixture

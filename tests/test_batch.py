@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rag import Rag
-from rag.batch import run_batch
+from rag.cli.batch import run_batch
 from rag.errors import IndexDamaged, ModelUnavailable, UsageError
 from rag.records import ask_record
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.clean import exclusions, lines, load_rules
+from rag.documents.clean import exclusions, lines, load_rules
 from rag.errors import SettingsError
 
 SEEDS = Path(__file__).parents[1] / "seeds"
@@ -164,6 +164,6 @@ def test_a_broken_rule_file_is_one_line_that_names_file_and_fault(tmp_path: Path
 
 
 def test_rules_name_nothing_of_the_corpus() -> None:
-    shipped = (Path(__file__).parents[1] / "rag" / "clean_rules.toml").read_text(encoding="utf-8").lower()
+    shipped = (Path(__file__).parents[1] / "rag" / "documents" / "clean_rules.toml").read_text(encoding="utf-8").lower()
     for name in ("tengri", "caliber", "insight news", "kazakh", "tokayev", "putin", "nazarbayev", "moscow", "kremlin"):
         assert name not in shipped

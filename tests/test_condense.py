@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import COMPANY, PAPER
 
-from rag.condense import MAX_CARRIED_CHARS, MAX_FOLLOW_UP_CHARS, condense
-from rag.names import Names, learn_names
-from rag.types import History
+from rag.retrieval.condense import MAX_CARRIED_CHARS, MAX_FOLLOW_UP_CHARS, condense
+from rag.text.names import Names, learn_names
+from rag.values import History
 
 SEEDS = Path(__file__).parent.parent / "seeds"
 

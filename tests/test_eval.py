@@ -11,16 +11,17 @@ import pytest
 from conftest import HashingEncoder, Remembering
 from quoting import check_quotes, text_on_disk
 
-from evals import command, run
-from evals.gold import SEEDS_GOLD, load
-from evals.run import GoldProblems, evaluate, read_summary, summary_text
-from evals.scores import METRICS
-from evals.variants import Variant
 from rag import Answer, Rag, Settings, records
 from rag.cli import main
-from rag.encode import SentenceEncoder, Vectors
 from rag.errors import IndexDamaged, RagError, UsageError
-from rag.evidence import EVIDENCE_MODELS, Candidate, PassageEvidence, RetrievalScores
+from rag.evals import command, run
+from rag.evals.baselines import EVIDENCE_MODELS, RetrievalScores
+from rag.evals.gold import SEEDS_GOLD, load
+from rag.evals.run import GoldProblems, evaluate, read_summary, summary_text
+from rag.evals.scores import METRICS
+from rag.evals.variants import Variant
+from rag.models.encoder import SentenceEncoder, Vectors
+from rag.models.evidence import Candidate, PassageEvidence
 
 BASELINE = Path(__file__).parents[1] / "evals" / "baseline.json"
 TEXT = "The bridge over the Orla was opened in 1931.\n\nIts architect was Vera Holm.\n\nThe river froze in 1963.\n"
@@ -347,13 +348,12 @@ def test_offsets_shifted_by_one_fail_the_gate(gated: Callable[..., list[str]], m
 def test_quotes_shifted_by_one_do_not_even_leave_the_engine(
     gated: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rag import answer
-    from rag.types import Span
+    from rag.values import Citation, Span
 
-    whole = answer.cite
+    whole = Citation.of
     monkeypatch.setattr(
-        answer,
-        "cite",
+        Citation,
+        "of",
         lambda document, span, *, marker, answer=None: whole(
             document, Span(span.start + 1, span.end + 1), marker=marker
         ),

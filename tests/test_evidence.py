@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.baselines import EVIDENCE_MODELS, FirstSentence, RetrievalScores
 from rag import Settings
-from rag.answer import FURTHER
-from rag.evidence import EVIDENCE_MODELS, Candidate, FirstSentence, RetrievalScores
-from rag.types import Passage, Span
+from rag.models.evidence import Candidate
+from rag.quoting.select import FURTHER
+from rag.values import Passage, Span
 
 MODEL = RetrievalScores()
 SIMILARITIES = st.floats(-1, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.extent import absolute, still
+from rag.gate.rules.overstatement import absolute, still
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
 from rag import Answer, Rag
+from rag.documents.formats import LOADERS
+from rag.documents.formats.pdf import joined
+from rag.documents.formats.plain import Decoded
 from rag.errors import EmptyDocument, UndecodableText
-from rag.load import LOADERS
-from rag.load_pdf import joined
-from rag.load_text import Decoded
-from rag.types import PAGE_BREAK, Document
+from rag.values import PAGE_BREAK, Document
 
 HEAD = """<title>Ferry sinks | The Daily Gull</title><meta property="og:site_name" content="The Daily Gull">
 <meta property="article:published_time" content="2023-05-09T08:00:00Z"><meta name="author" content="Jane Roe">"""

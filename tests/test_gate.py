@@ -10,10 +10,10 @@ import pytest
 
 from evals.gate import KINDS, Outcome, PassageAt, Sentence, judge, load, passages_of, rows, table
 from evals.gold import Place
-from rag.describe import read_synonyms
+from rag.documents.sources import read_synonyms
 from rag.errors import UsageError
-from rag.evidence import TrainedEvidence
-from rag.types import Source
+from rag.models.trained_evidence import TrainedEvidence
+from rag.values import Source
 from tests.conftest import SEEDS
 
 NEVER_PASS = {"uncited", "fabricated", "misquoted"}

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.gold import SEEDS_GOLD, Place, Question, imbalances, load, problems
+from rag.documents.files import find_documents
+from rag.documents.load import load as load_document
 from rag.errors import RagError, UsageError
-from rag.load import find_documents
-from rag.load import load as load_document
 
 KINDS = """fact number attribution multi disagree list variant paraphrase why false-premise near-miss off-topic
 injection follow-up""".split()

@@ -19,7 +19,7 @@ from conftest import HashingEncoder
 from serving import Blind, served
 
 from rag import Rag, Settings
-from rag.web.handlers import HANDLERS
+from rag.web.server.handlers import HANDLERS
 
 ANN = ("ann", "a long password")
 WORD = "quetzalcoatlus"  # stands in the private file and nowhere else

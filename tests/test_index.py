@@ -18,12 +18,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from rag import Rag, Settings
-from rag.catalog import Catalog
 from rag.config import BUNDLED_ENCODER
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, IndexMissing, IndexUnusable
-from rag.lexical import LexicalIndex
-from rag.store import Segment
-from rag.types import UNITS
+from rag.index.catalog import Catalog
+from rag.index.lexical import LexicalIndex
+from rag.index.vectors import Segment
+from rag.values import UNITS
 
 Open = Callable[..., Rag]
 
@@ -194,8 +194,9 @@ class Broken(Exception):
     pass
 
 
-STEPS = """rag.store.Segment.create rag.store.Segment.add rag.catalog.Catalog.put rag.lexical.LexicalIndex.save
-rag.bm25.UnitIndex.save rag.catalog.Catalog.commit rag.index.Draft.commit""".split()
+STEPS = """rag.index.vectors.Segment.create rag.index.vectors.Segment.add rag.index.catalog.Catalog.put
+rag.index.lexical.LexicalIndex.save rag.index.bm25.UnitIndex.save rag.index.catalog.Catalog.commit
+rag.index.transaction.Transaction.commit""".split()
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -365,7 +366,7 @@ def test_files_out_of_use_are_deleted_once_no_question_can_be_reading_them(
     first = on_disk()
     rag.ingest([write(docs, a="Beta tore it up.")])
     assert first <= on_disk()
-    monkeypatch.setattr("rag.index._GRACE_S", -1.0)
+    monkeypatch.setattr("rag.index.index._GRACE_S", -1.0)
     rag.ingest([write(docs, a="Gamma wrote a new one.")])
     rag.ingest([docs])
     assert not first & on_disk()
@@ -533,6 +534,6 @@ def test_a_filter_may_let_any_number_of_documents_through(
     rag = open_rag()
     rag.ingest([write(tmp_path / "docs", **texts)])
     named = [hit.passage.source for hit in rag.search("Which delegate of north signed?", source="north1.txt")]
-    monkeypatch.setattr("rag.index._MAX_NAMED_DOCUMENTS", 0)
+    monkeypatch.setattr("rag.index.snapshot._MAX_NAMED_DOCUMENTS", 0)
     assert [hit.passage.source for hit in rag.search("Which delegate of north signed?", source="north1.txt")] == named
     assert named == ["north1.txt"]

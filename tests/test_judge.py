@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from evals.gold import Place, Question
 from evals.judge import LOST_AT, Outcome, ReadPassage, ReadSentence, by_probability, judge
-from rag.answer import FURTHER
-from rag.answer import by_probability as quotes_by_probability
-from rag.evidence import PassageEvidence, SentenceEvidence
+from rag.models.evidence import PassageEvidence, SentenceEvidence
+from rag.quoting.select import FURTHER
+from rag.quoting.select import by_probability as quotes_by_probability
 from rag.records import Record, ask_record, error_record
-from rag.types import Abstention, Answer, Citation, Claim, Hit, Passage, Span, Trace
+from rag.values import Abstention, Answer, Citation, Claim, Hit, Passage, Span, Trace
 
 ALICE = "Alice signed the treaty."
 BOB = "Bob watched the treaty burn."

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag import Rag, Settings
-from rag.bm25 import UnitIndex
+from rag.documents.prepare import Prepared
 from rag.errors import IndexDamaged
-from rag.index import units_of
-from rag.ingest import Prepared
-from rag.lexical import LexicalIndex, rephrasings, spelt_as_in
-from rag.types import UNITS, Span, Unit, unit_id
-from rag.words import content_words, fold, words
+from rag.index.bm25 import UnitIndex
+from rag.index.lexical import LexicalIndex, spelt_as_in
+from rag.index.transaction import units_of
+from rag.text.synonyms import rephrasings
+from rag.text.words import content_words, fold, words
+from rag.values import UNITS, Span, Unit, unit_id
 
 VOCABULARY = "alpha beta gamma delta epsilon zeta eta theta kappa lambda".split()
 TEXTS = st.lists(st.lists(st.sampled_from(VOCABULARY), max_size=8).map(" ".join), max_size=8)

@@ -9,33 +9,34 @@ from pathlib import Path
 import pytest
 from growth import pieces, too_slow
 
-from rag.answer import says_the_same
-from rag.cite import settled, shown, unmarked, written_sentences
-from rag.clean import exclusions, load_rules
-from rag.condense import condense
-from rag.describe import Overrides, describe
-from rag.extent import absolute, still
-from rag.load_html import load_html
-from rag.load_pdf import joined, without_running_lines
-from rag.load_text import load_plain
-from rag.names import learn_names
-from rag.negation import contradicts
-from rag.opposites import opposed
-from rag.overlap import most_shared, moved, n_shared, overlap
-from rag.quantities import bounds, misplaced_first, quantities, quantities_with_years, wording
-from rag.question import objection, parts, question_itself
-from rag.quotations import first_unquoted, quotations
-from rag.refusals import is_refusal
-from rag.render import answer_in
-from rag.reservations import unconditioned, unreserved
-from rag.reversals import reverses, undone
-from rag.roles import turned
-from rag.sentences import sentences
-from rag.speakers import speakers
-from rag.split import split
-from rag.tokens import Limit
-from rag.types import Document, Span
-from rag.words import words
+from rag.documents.clean import exclusions, load_rules
+from rag.documents.describe import describe
+from rag.documents.formats.html import load_html
+from rag.documents.formats.pdf import joined, without_running_lines
+from rag.documents.formats.plain import load_plain
+from rag.documents.sources import Overrides
+from rag.documents.split import split
+from rag.gate.markers import settled, shown, unmarked, written_sentences
+from rag.gate.rules.negation import contradicts
+from rag.gate.rules.opposites import opposed
+from rag.gate.rules.overstatement import absolute, still
+from rag.gate.rules.quantities import bounds, misplaced_first, quantities, quantities_with_years, wording
+from rag.gate.rules.quotations import first_unquoted, quotations
+from rag.gate.rules.reservations import unconditioned, unreserved
+from rag.gate.rules.reversals import reverses, undone
+from rag.gate.rules.semantic_roles import turned
+from rag.gate.rules.shared_words import most_shared, moved, n_shared, overlap
+from rag.gate.rules.speakers import speakers
+from rag.plaintext import answer_in
+from rag.retrieval.condense import condense
+from rag.retrieval.question import objection, parts, question_itself
+from rag.text.duplicates import says_the_same
+from rag.text.names import learn_names
+from rag.text.sentences import sentences
+from rag.text.tokens import Limit
+from rag.text.words import words
+from rag.values import Document, Span
+from rag.writing.refusals import is_refusal
 
 RULES = load_rules()
 SOURCE = (

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from llama_index.core.schema import NodeRelationship
 
 from rag import Rag
-from rag.llama import FootnoteRetriever
+from rag.integrations.llama_index import FootnoteRetriever
 
 
 def test_nodes_are_exact_characters_of_their_documents(seeds: Rag):

@@ -31,7 +31,7 @@ from llm_server import (
 
 from rag import Settings
 from rag.errors import ModelFailed, SettingsError
-from rag.llm import MAX_RETRIES, OPENAI_LIKE, ChatModel, LanguageModel, configured
+from rag.writing.language_model import MAX_RETRIES, OPENAI_LIKE, ChatModel, LanguageModel, configured
 
 KEY = "sk-very-secret"
 PATIENCE_S = 30.0  # where nothing hangs; machines are busy
@@ -344,7 +344,7 @@ def test_the_command_shows_neither_secrets_nor_what_acts_on_a_terminal(llm_serve
 
 def test_a_configured_model_is_not_contacted_and_not_imported_before_it_is_asked(llm_server: LlmServer):
     code = (
-        "import sys; from rag import Settings; from rag.llm import configured\n"
+        "import sys; from rag import Settings; from rag.writing.language_model import configured\n"
         f"print(configured(Settings(llm_base_url={llm_server.url!r}, llm_model='m')).name)\n"
         "print([m for m in ('llama_index', 'openai', 'httpx', 'anthropic') if m in sys.modules])"
     )

@@ -8,6 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.documents.files import FoundFile, find_documents
+from rag.documents.formats import LOADERS
+from rag.documents.formats.plain import Decoded
+from rag.documents.load import LoadedText, load
 from rag.errors import (
     DocumentError,
     EmptyDocument,
@@ -18,8 +22,6 @@ from rag.errors import (
     UnreadableFile,
     UnsupportedFormat,
 )
-from rag.load import LOADERS, FoundFile, LoadedText, find_documents, load
-from rag.load_text import Decoded
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 

@@ -17,9 +17,9 @@ from mcp.types import CallToolResult
 
 from rag import Rag, Settings
 from rag.cli import main
-from rag.mcp import server
+from rag.integrations.mcp import server
+from rag.plaintext import plain_text
 from rag.records import ask_record, search_record
-from rag.render import plain_text
 
 RAG = str(Path(sys.executable).parent / "rag")
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
@@ -218,7 +218,7 @@ def test_standard_output_belongs_to_the_protocol(seeds_index: Path):
 def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.delitem(sys.modules, "rag.mcp", raising=False)
+    monkeypatch.delitem(sys.modules, "rag.integrations.mcp", raising=False)
     monkeypatch.setitem(sys.modules, "mcp.server", None)
     monkeypatch.setattr("sys.argv", ["rag", "mcp"])
     with pytest.raises(SystemExit, match="1"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.mentions import exchanged, first_unknown, mentions
+from rag.gate.rules.unknown_names import exchanged, first_unknown, mentions
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from llm_server import LlmServer, fails, says
 
-from rag import models
 from rag.errors import ModelUnavailable, PortInUse, UsageError
-from rag.models import LocalModel, is_whole, local_model, local_models, pull, pulled, serve
+from rag.integrations import local_models as models
+from rag.integrations.local_models import LocalModel, is_whole, local_model, local_models, pull, pulled, serve
 
 RAG = Path(sys.executable).with_name("rag")
 WHOLE = b"GGUF" + bytes(range(256)) * 40

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import COMPANY, PAPER
 
-from rag.names import Names, learn_names
+from rag.text.names import Names, learn_names
 
 SEEDS = Path(__file__).parent.parent / "seeds"
 GERMAN = """

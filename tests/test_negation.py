@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.negation import contradicts
+from rag.gate.rules.negation import contradicts
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ INGEST_AND_ASK = textwrap.dedent("""
 
 OPEN_PAGE = textwrap.dedent("""
     import threading, time, urllib.request
-    from rag.web.server import serve
+    from rag.web.server.serve import serve
 
     def fetch(path):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:

@@ -16,10 +16,10 @@ from openai import OpenAI
 from serving import ELECTION, OFF_TOPIC, Held, chat, served, until
 
 from rag import Abstention, Answer, Citation, Claim, Rag, Settings, Span
+from rag.plaintext import answer_in, plain_text
 from rag.records import ask_record
-from rag.render import answer_in, plain_text
-from rag.types import Trace
-from rag.web.completions import _annotations
+from rag.values import Trace
+from rag.web.server.completions import _annotations
 
 TRACE = Trace("0" * 12, None, {}, 1, {})
 Message = dict[str, Any]
@@ -274,7 +274,7 @@ def test_a_question_is_not_logged(url: str, caplog: pytest.LogCaptureFixture):
 def test_nothing_is_done_for_a_client_that_left_the_line(
     seeds_index: Path, encoder: Any, monkeypatch: pytest.MonkeyPatch, stream: bool
 ):
-    monkeypatch.setattr("rag.web.completions.AT_ONCE", 1)
+    monkeypatch.setattr("rag.web.server.completions.AT_ONCE", 1)
     held = Held()
     with served(Rag(Settings(index_dir=seeds_index), encoder=encoder, evidence=held)) as url:
         with ThreadPoolExecutor(1) as clients:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.opposites import opposed
+from rag.gate.rules.opposites import opposed
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rag.overlap import moved, n_shared, overlap, root
-from rag.quantities import Amount
+from rag.gate.rules.quantities import Amount
+from rag.gate.rules.shared_words import moved, n_shared, overlap, root
 
 TERMS = "The president’s term expires in 2029, and the parliament’s term ends in 2028."
 TRADE = (

@@ -25,12 +25,12 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Locator, expect
 
 from rag import Rag, Settings
-from rag.encode import SentenceEncoder, Vectors
 from rag.errors import IndexMissing, PortInUse
+from rag.models.encoder import SentenceEncoder, Vectors
 from rag.records import ask_record, search_record
 from rag.web.conversation import Conversation
 from rag.web.page import converse, documents, opening
-from rag.web.server import serve
+from rag.web.server.serve import serve
 
 TWO_IN_ONE = f"{ELECTION[:-1]}, and which countries did he name in his inaugural speech?"
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"

@@ -16,14 +16,14 @@ from conftest import HashingEncoder
 from gradio.state_holder import StateHolder
 
 from rag import Rag
-from rag.encode import Vectors
 from rag.errors import UsageError
+from rag.models.encoder import Vectors
 from rag.records import ask_record
-from rag.types import Abstention, Trace
+from rag.values import Abstention, Trace
 from rag.web.conversation import STOPPED, Asked, Conversation
 from rag.web.feedback import Judgement
-from rag.web.handlers import Kept, Nothing, TurnNumber
 from rag.web.page import Talk, begin_anew, build, converse, restore, search_for, stop_asking, take_feedback
+from rag.web.server.handlers import Kept, Nothing, TurnNumber
 from rag.web.turn import Turn, Turns
 
 

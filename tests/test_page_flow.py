@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import Page, expect
 
 from rag import Answer, Rag, Settings
-from rag.encode import SentenceEncoder
+from rag.models.encoder import SentenceEncoder
 from rag.records import ask_record
 
 
@@ -133,7 +133,7 @@ HELD = """
 import sys, time
 from pathlib import Path
 from rag import Rag, Settings
-from rag.web.server import serve
+from rag.web.server.serve import serve
 
 class Held:
     name = "held"

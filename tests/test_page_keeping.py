@@ -16,10 +16,10 @@ from playwright.sync_api import expect
 
 from evals.feedback import drafts
 from rag import Answer, Rag, Settings
-from rag.encode import SentenceEncoder
 from rag.errors import IndexUnusable, UsageError
+from rag.models.encoder import SentenceEncoder
 from rag.records import Record, ask_record
-from rag.types import Citation, Claim, Span, Trace
+from rag.values import Citation, Claim, Span, Trace
 from rag.web.export import turn_markdown
 from rag.web.feedback import FILE, Judgement, store
 from rag.web.restore import restored

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.catalog import Entry, Listed
-from rag.types import Abstention, Answer, Citation, Claim, Document, Exclusion, Hit, Passage, Removed, Span, Trace
-from rag.web.choice_view import choice_html, health_html
-from rag.web.conversation_view import conversation_html, opening_html, pending_html, unavailable_html
-from rag.web.document_view import Place, Pointer, document_html, gone_html, pointed_at
-from rag.web.evidence_view import evidence_html
-from rag.web.library_view import library_html
-from rag.web.markup import said, shown
+from rag.index.catalog import Entry, Listed
+from rag.values import Abstention, Answer, Citation, Claim, Document, Exclusion, Hit, Passage, Removed, Span, Trace
 from rag.web.turn import Turn
+from rag.web.views.choice import choice_html, health_html
+from rag.web.views.conversation import conversation_html, opening_html, pending_html, unavailable_html
+from rag.web.views.document import Place, Pointer, document_html, gone_html, pointed_at
+from rag.web.views.evidence import evidence_html
+from rag.web.views.library import library_html
+from rag.web.views.markup import said, shown
 
 TRACE = Trace("0" * 12, None, {}, 1, {})
 HOSTILE = [

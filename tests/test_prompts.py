@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.cite import written_sentences
 from rag.errors import InvalidValue
-from rag.prompts import (
+from rag.gate.markers import written_sentences
+from rag.text.tokens import token_limit
+from rag.values import Document, Passage, Removed, Source, Span
+from rag.writing.prompts import (
     ANSWER_TOKENS,
     FAULTS,
     VARIABLES,
@@ -22,9 +24,7 @@ from rag.prompts import (
     room_for_passages,
     write_prompt,
 )
-from rag.refusals import REFUSAL
-from rag.tokens import token_limit
-from rag.types import Document, Passage, Removed, Source, Span
+from rag.writing.refusals import REFUSAL
 
 QUESTION = "Who became CEO?"
 SENTENCES = ("Ingrid Solberg became CEO.", "The plant in Gdansk was sold.", "Debt fell.")
@@ -87,7 +87,7 @@ def test_a_follow_up_is_shown_with_the_turns_before_it_the_latest_only():
 def test_every_fault_has_its_words():
     from typing import get_args
 
-    from rag.types import Fault
+    from rag.values import Fault
 
     assert set(FAULTS) == set(get_args(Fault))
 

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.quantities import Amount, Date, bounds, misplaced_first, missing, quantities, quantities_with_years, wording
+from rag.gate.rules.quantities import (
+    Amount,
+    Date,
+    bounds,
+    misplaced_first,
+    missing,
+    quantities,
+    quantities_with_years,
+    wording,
+)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.question import MAX_PARTS, objection, parts, question_itself
+from rag.retrieval.question import MAX_PARTS, objection, parts, question_itself
 
 
 def refusal(text: str) -> str | None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.quotations import find_quotation, first_unquoted, quotations
+from rag.gate.rules.quotations import find_quotation, first_unquoted, quotations
 
 TEXT = (
     'He said: “We hope to build\na just — and “orderly” — country.” It was the founder\'s ﬁrst word, "not interested".'

@@ -13,7 +13,7 @@ from conftest import SEEDS
 
 from rag import Abstention, Answer, Citation, Claim, Rag, Span
 from rag.records import ask_record, error_record, search_record
-from rag.types import Removed, Trace
+from rag.values import Removed, Trace
 
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
 GOLD = Path(__file__).parents[1] / "evals" / "gold" / "seeds.jsonl"

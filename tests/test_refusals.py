@@ -2,8 +2,8 @@
 
 import pytest
 
-from rag.cite import written_sentences
-from rag.refusals import REFUSAL, is_refusal, refuses
+from rag.gate.markers import written_sentences
+from rag.writing.refusals import REFUSAL, is_refusal, refuses
 
 REFUSALS = [
     REFUSAL,

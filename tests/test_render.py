@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from rag import Rag, Settings
-from rag.characters import printable
-from rag.encode import SentenceEncoder
+from rag.cli.render import hits_text, preview_record, preview_text, report_record, report_text, result_text
+from rag.documents.prepare import Prepared
 from rag.errors import EmptyDocument
-from rag.ingest import IngestReport, Prepared
-from rag.render import hits_text, plain_text, preview_record, preview_text, report_record, report_text, result_text
-from rag.types import Abstention, Answer, Citation, Claim, Document, Exclusion, Hit, Passage, Removed, Span, Trace
+from rag.index.ingest import IngestReport
+from rag.models.encoder import SentenceEncoder
+from rag.plaintext import plain_text
+from rag.text.characters import printable
+from rag.values import Abstention, Answer, Citation, Claim, Document, Exclusion, Hit, Passage, Removed, Span, Trace
 
 Open = Callable[..., Rag]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.reservations import unconditioned, unreserved
+from rag.gate.rules.reservations import unconditioned, unreserved
 
 SOURCES = {
     "may": "Solberg may sell the yard in Gdansk, although revenue reached 4 billion kroner last year.",

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag import Rag
-from rag.encode import SentenceEncoder
 from rag.errors import UsageError
-from rag.index import Reading
-from rag.retrieve import RANKINGS as ALL_RANKINGS
-from rag.retrieve import Filters, Ranking, Retrieved, fuse, retrieve
-from rag.types import UNITS, doc_id_of, unit_id
+from rag.index.snapshot import Snapshot
+from rag.models.encoder import SentenceEncoder
+from rag.retrieval.search import RANKINGS as ALL_RANKINGS
+from rag.retrieval.search import Filters, Ranking, Retrieved, fuse, retrieve
+from rag.values import UNITS, doc_id_of, unit_id
 
 Open = Callable[..., Rag]
 
@@ -92,8 +92,10 @@ QUESTIONS = [
 
 
 def look_up(rag: Rag, encoder: SentenceEncoder | HashingEncoder, question: str, **filters: object) -> Retrieved:
-    with rag.index.read() as reading:
-        return retrieve(question, reading=reading, encoder=encoder, filters=Filters(**filters), candidates=50, top_k=12)
+    with rag.index.read() as snapshot:
+        return retrieve(
+            question, snapshot=snapshot, encoder=encoder, filters=Filters(**filters), candidates=50, top_k=12
+        )
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -229,37 +231,37 @@ def library(open_rag: Open, tmp_path: Path) -> Rag:
 )
 def test_a_filter_holds_for_every_way_of_searching(library: Rag, filters: dict[str, object], allowed: set[str]):
     encoder = HashingEncoder()
-    with library.index.read() as reading:
-        doc_ids = Filters(**filters).doc_ids(reading)
+    with library.index.read() as snapshot:
+        doc_ids = Filters(**filters).doc_ids(snapshot)
         vectors = encoder.encode(["Who signed the treaty, Alpha?"])
-        query = reading.lexical.query("Who signed the treaty, Alpha?")
+        query = snapshot.lexical.query("Who signed the treaty, Alpha?")
         for unit in UNITS:
-            dense = reading.nearest(unit, vectors, 10, doc_ids=doc_ids)
-            lexical = reading.lexical.rank(unit, query, 10, doc_ids=doc_ids)
-            assert sources(reading, dense) == sources(reading, lexical) == allowed
+            dense = snapshot.nearest(unit, vectors, 10, doc_ids=doc_ids)
+            lexical = snapshot.lexical.rank(unit, query, 10, doc_ids=doc_ids)
+            assert sources(snapshot, dense) == sources(snapshot, lexical) == allowed
     found = look_up(library, encoder, "Who signed the treaty, Alpha?", **filters)
     assert {hit.passage.source for hit in found.hits} == allowed
 
 
-def sources(reading: Reading, found: list[tuple[str, float]]) -> set[str]:
-    return {reading.catalog.document(doc_id_of(i)).source for i, _ in found}
+def sources(snapshot: Snapshot, found: list[tuple[str, float]]) -> set[str]:
+    return {snapshot.catalog.document(doc_id_of(i)).source for i, _ in found}
 
 
 def test_no_filter_is_told_from_one_that_lets_nothing_through(library: Rag):
-    with library.index.read() as reading:
-        assert Filters().doc_ids(reading) is None
-        assert Filters(source="nowhere").doc_ids(reading) == frozenset()
+    with library.index.read() as snapshot:
+        assert Filters().doc_ids(snapshot) is None
+        assert Filters(source="nowhere").doc_ids(snapshot) == frozenset()
 
 
 def test_a_sentence_that_stands_in_two_passages_has_one_vector(seeds: Rag):
-    with seeds.index.read() as reading:
+    with seeds.index.read() as snapshot:
         shared = [
             unit_id(entry.document.id, span)
-            for entry in reading.catalog.entries()
-            for span in _in_two(reading.catalog.passages_of(entry.document.id))
+            for entry in snapshot.catalog.entries()
+            for span in _in_two(snapshot.catalog.passages_of(entry.document.id))
         ]
         assert shared
-        assert sorted(reading.vectors("sentences", shared)) == sorted(shared)
+        assert sorted(snapshot.vectors("sentences", shared)) == sorted(shared)
 
 
 def _in_two(passages: list) -> list:
@@ -299,10 +301,10 @@ ASKED = "When sailed the ferry to Gotland?"
 
 def found_by(rag: Rag, question: str, rankings: tuple[Ranking, ...], *, top_k: int = 12) -> list[str]:
     """The sources found, best first."""
-    with rag.index.read() as reading:
+    with rag.index.read() as snapshot:
         found = retrieve(
             question,
-            reading=reading,
+            snapshot=snapshot,
             encoder=HashingEncoder(),
             filters=Filters(),
             candidates=50,
@@ -321,9 +323,9 @@ def by_cosine(question: str) -> list[str]:
 
 
 def by_bm25(rag: Rag, question: str) -> list[str]:
-    with rag.index.read() as reading:
-        ranked = reading.lexical.rank("sentences", reading.lexical.query(question), 50)
-        return [reading.catalog.document(doc_id_of(found)).source for found, _ in ranked]
+    with rag.index.read() as snapshot:
+        ranked = snapshot.lexical.rank("sentences", snapshot.lexical.query(question), 50)
+        return [snapshot.catalog.document(doc_id_of(found)).source for found, _ in ranked]
 
 
 def test_dense_alone_is_the_order_of_the_cosines(notes: Rag):
@@ -349,11 +351,11 @@ def test_one_ranking_alone_may_find_in_another_order_than_the_other(notes: Rag):
 
 def test_a_ranking_that_is_not_asked_for_is_not_made(notes: Rag, monkeypatch: pytest.MonkeyPatch):
     asked_of: list[str] = []
-    with notes.index.read() as reading:
-        nearest, rank = type(reading).nearest, type(reading.lexical).rank
-    monkeypatch.setattr(Reading, "nearest", lambda *args, **kw: asked_of.append("dense") or nearest(*args, **kw))
+    with notes.index.read() as snapshot:
+        nearest, rank = type(snapshot).nearest, type(snapshot.lexical).rank
+    monkeypatch.setattr(Snapshot, "nearest", lambda *args, **kw: asked_of.append("dense") or nearest(*args, **kw))
     monkeypatch.setattr(
-        type(reading.lexical), "rank", lambda *args, **kw: asked_of.append("lexical") or rank(*args, **kw)
+        type(snapshot.lexical), "rank", lambda *args, **kw: asked_of.append("lexical") or rank(*args, **kw)
     )
     for ranking in ALL_RANKINGS:
         asked_of.clear()
@@ -362,8 +364,8 @@ def test_a_ranking_that_is_not_asked_for_is_not_made(notes: Rag, monkeypatch: py
 
 
 def test_without_a_word_about_it_all_rankings_are_fused_in_whatever_order(notes: Rag):
-    with notes.index.read() as reading:
-        found = retrieve(ASKED, reading=reading, encoder=HashingEncoder(), filters=Filters(), candidates=50, top_k=12)
+    with notes.index.read() as snapshot:
+        found = retrieve(ASKED, snapshot=snapshot, encoder=HashingEncoder(), filters=Filters(), candidates=50, top_k=12)
     fused = [hit.passage.source for hit in found.hits]
     assert ALL_RANKINGS == ("dense", "lexical")
     assert fused == found_by(notes, ASKED, ("dense", "lexical")) == found_by(notes, ASKED, ("lexical", "dense"))

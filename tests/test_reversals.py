@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.reversals import reverses, undone
+from rag.gate.rules.reversals import reverses, undone
 
 
 @pytest.mark.parametrize(

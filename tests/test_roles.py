@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.roles import turned
+from rag.gate.rules.semantic_roles import turned
 
 SOURCE = (
     "Okafor invited Solberg to Gdansk. Solberg, he added, sees him as a rival. In Oslo, Solberg refused to see "

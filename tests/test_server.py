@@ -21,7 +21,8 @@ from playwright.sync_api import Browser, expect
 from serving import ELECTION, Held, chat, served, until
 
 from rag import Rag, Settings
-from rag.web import completions, guard, limits, server, sessions
+from rag.web.server import completions, guard, limits, sessions
+from rag.web.server import serve as server
 
 WAIT_MS = 60_000
 ANN = ("ann", "one:two")
@@ -406,5 +407,5 @@ def test_what_a_client_sends_is_not_printed(tmp_path: Path):
             raise
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
-    logged = "rag.web.auth: login: a wrong name or password from 127.0.0.1\n"
+    logged = "rag.web.server.auth: login: a wrong name or password from 127.0.0.1\n"
     assert (running.returncode, out, err) == (0, "", logged)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.speakers import misattributed, speakers
+from rag.gate.rules.speakers import misattributed, speakers
 
 
 @pytest.mark.parametrize(

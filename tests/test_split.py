@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag import tokens
-from rag.clean import exclusions, lines, load_rules
+from rag.documents.clean import exclusions, lines, load_rules
+from rag.documents.split import split
 from rag.errors import InvalidValue, ModelUnavailable
-from rag.sentences import sentences
-from rag.split import split
-from rag.tokens import Limit, token_limit
-from rag.types import Document, Exclusion, Passage, Span
+from rag.text import tokens
+from rag.text.sentences import sentences
+from rag.text.tokens import Limit, token_limit
+from rag.values import Document, Exclusion, Passage, Span
 
 SEEDS = Path(__file__).parents[1] / "seeds"
 RULES = load_rules()

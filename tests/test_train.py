@@ -21,9 +21,9 @@ from evals.train import reader
 from evals.train.ablate import PARTS, as_bert, part, read_by_bert, small_reader
 from evals.train.batches import Batch, Table, batches, losses, read_table
 from evals.train.held_out import scores
-from rag.encode import bundled_folder
-from rag.packed import read_packed
-from rag.reader import MARK, Reader
+from rag.models.encoder import bundled_folder
+from rag.models.packed import read_packed
+from rag.models.reader import MARK, Reader
 
 FOX = ["The fox slept.", "It woke at seven and left the den.", "Nobody saw it go."]
 

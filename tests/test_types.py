@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import InvalidValue
-from rag.types import (
+from rag.values import (
     Abstention,
     Answer,
     Citation,

@@ -10,13 +10,13 @@ from conftest import HashingEncoder
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.baselines import EVIDENCE_MODELS
 from evals.variants import RETRIEVALS, Variant, variants
 from rag import Rag
 from rag.config import SHAPING, Settings
 from rag.errors import RagError, SettingsError, UsageError
-from rag.evidence import EVIDENCE_MODELS
-from rag.retrieve import RANKINGS
-from rag.types import Abstention, Answer
+from rag.retrieval.search import RANKINGS
+from rag.values import Abstention, Answer
 
 Open = Callable[..., Rag]
 SURE = str(Settings().min_probability)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.cite import Written, shown
-from rag.sentences import sentences
-from rag.types import Answer, Document, Passage, Removed, Source, Span, Trace
-from rag.verify import Supported, check, cite_written, gate
+from rag.gate.check import Supported, check, cite_written, gate
+from rag.gate.markers import Written, shown
+from rag.text.sentences import sentences
+from rag.values import Answer, Document, Passage, Removed, Source, Span, Trace
 
 NEWS = (
     "Ingrid Solberg became chief of Halvard Marine on Monday, 5 May 2025. She said that the yard in Gdansk would not "

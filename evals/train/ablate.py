@@ -21,8 +21,8 @@ from transformers.utils import logging as transformers_logging
 from evals.train.batches import UNJUDGED, Batch, Table, encoded, read_rows
 from evals.train.held_out import measured, scores
 from evals.train.reader import CORES, DEVICE, arguments_of, train
-from rag.encode import bundled_folder
-from rag.reader import CLS, LABELS, PAD, SEP, SHIFT
+from rag.models.encoder import bundled_folder
+from rag.models.reader import CLS, LABELS, PAD, SEP, SHIFT
 
 PLAIN_SOURCES = {"squadshifts_new_wiki", "squad11_extra", "squad2_tune", "nq_oracle"}
 PLAIN_KINDS = {"given", "adversarial", "searched", "removed"}

@@ -1,7 +1,7 @@
 """Encoded examples as tensors, batches of them, and what a model is to learn from a batch.
 
 All examples lie in flat tensors on the device that trains, so that a batch is a few look-ups whatever its size. Used to
-train the reader and its teacher alike; knows nothing about either.
+train the reader and its teacher alike.
 """
 
 import gzip
@@ -19,8 +19,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from rag.encode import bundled_folder
-from rag.reader import PAD, Pair, encode_pair
+from rag.models.encoder import bundled_folder
+from rag.models.reader import PAD, EncodedPair, encode_pair
 
 UNJUDGED = "found"  # the kind of examples of which nobody has said whether they answer
 LOSSES = ("answers", "evidence", "rank", "span")
@@ -34,7 +34,7 @@ _AT_ONCE = 2000  # rows that a process encodes
 class Target:
     """An encoded example and what the model should say: sentence labels, start and end position (-1 for none)."""
 
-    pair: Pair
+    pair: EncodedPair
     judged: bool
     answers: bool
     evidence: tuple[int, ...]

@@ -29,17 +29,19 @@ from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from evals.baselines import RetrievalScores
 from evals.train import statements
 from evals.train.measure_reader import calibration_error, risk_coverage
 from evals.train.reading import Question, is_held_out, load
 from rag import Settings
-from rag.encode import SentenceEncoder
 from rag.engine import Rag
-from rag.evidence import FEATURES, WEIGHTS, Candidate, RetrievalScores, features
-from rag.index import Reading
-from rag.question import question_itself
-from rag.reader import Reader
-from rag.retrieve import Filters, retrieve
+from rag.index.snapshot import Snapshot
+from rag.models.encoder import SentenceEncoder
+from rag.models.evidence import Candidate
+from rag.models.reader import Reader
+from rag.models.trained_evidence import FEATURES, WEIGHTS, features
+from rag.retrieval.question import question_itself
+from rag.retrieval.search import Filters, retrieve
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {"squad2_tune": 0.35, "squadshifts_new_wiki": 0.4, "nq_oracle": 0.25}  # shares of the questions asked
@@ -201,7 +203,7 @@ def _find(
     group: str,
     kind: str,
     *,
-    opened: Reading,
+    opened: Snapshot,
     encoder: SentenceEncoder,
     without: Sequence[str] = (),
 ) -> Found:
@@ -211,7 +213,7 @@ def _find(
     top_k = settings.passages_read + 20 * bool(without)
     found = retrieve(
         question,
-        reading=opened,
+        snapshot=opened,
         encoder=encoder,
         filters=Filters(),
         candidates=max(settings.candidates, top_k),
@@ -299,7 +301,7 @@ def _only(asked: Sequence[Asked], names: Sequence[str]) -> list[Asked]:
 
 def _judged_by_baseline(asked: Sequence[Asked]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return what the model of retrieval scores, which the reader has to beat, says of the same sentences."""
-    stored = json.loads((ROOT / "rag" / "weights" / "retrieval_scores.json").read_text(encoding="utf-8"))
+    stored = json.loads((ROOT / "evals" / "retrieval_scores.json").read_text(encoding="utf-8"))
     weights = np.array([stored.get(name, 0.0) for name in FEATURES])
     best, right = _best(asked, weights)
     return 1 / (1 + np.exp(-(best + stored["bias"]))), right

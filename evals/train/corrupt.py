@@ -1,7 +1,6 @@
 """Rules that turn an answerable question and its passage into one that is not, or into another kind of question.
 
-All take and return an ``Example``; None where a rule does not apply. Knows nothing about models or retrieval. Random
-choices come from the generator handed in.
+All take and return an ``Example``; None where a rule does not apply. Random choices come from the generator handed in.
 """
 
 import random
@@ -10,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from evals.train.thesaurus import Thesaurus
-from rag.words import STOPWORDS
+from rag.text.words import STOPWORDS
 
 
 @dataclass(frozen=True, slots=True)

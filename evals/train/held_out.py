@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evals.train.batches import Table
 from evals.train.measure_reader import TASKS, Judged, measure
 from evals.train.reader import DEVICE, Forward
-from rag.reader import LABELS, Reading
+from rag.models.reader import LABELS, ReaderOutput
 
 AT_ONCE = 1024 if DEVICE == "cuda" else 16  # examples that are read together
 
@@ -50,6 +50,6 @@ def measured(
                 continue
             first, marks = int(examples.begins[i]), examples.marks[i]
             evidence = outputs[first + marks[marks >= 0].numpy(), 1]
-            judged.append(Judged(row, Reading(float(outputs[first, 0]), tuple(evidence.tolist()), ())))
+            judged.append(Judged(row, ReaderOutput(float(outputs[first, 0]), tuple(evidence.tolist()), ())))
         figures[name] = measure(judged)
     return figures

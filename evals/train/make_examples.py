@@ -31,10 +31,10 @@ from evals.train import corrupt, statements
 from evals.train.corrupt import Example, Rule
 from evals.train.reading import Paragraph, Question, hashes, is_held_out, load
 from evals.train.thesaurus import Thesaurus
-from rag.encode import bundled_folder
-from rag.reader import has_bf16
-from rag.retrieve import fuse
-from rag.words import STOPWORDS, words
+from rag.models.encoder import bundled_folder
+from rag.models.reader import has_bf16
+from rag.retrieval.search import fuse
+from rag.text.words import STOPWORDS, words
 
 SHARES = {  # of the questions of each file
     "squad2_tune": 1.0,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from rag.reader import Reader, Reading
+from rag.models.reader import Reader, ReaderOutput
 
 TASKS = {
     "adversarial": ({"squad2_tune"}, {"given", "adversarial"}),
@@ -37,7 +37,7 @@ class Judged:
     """What the model said of one example."""
 
     row: dict[str, Any]
-    reading: Reading
+    reading: ReaderOutput
 
     @property
     def answers(self) -> float:

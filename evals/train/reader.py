@@ -3,13 +3,13 @@
     python -m evals.train.reader EXAMPLES_FOLDER RUN_FOLDER --teacher TEACHER_FOLDER [--layers 0 2 4 6 8 10]
 
 The reader begins as some layers of the teacher (evals.train.teacher, which writes TEACHER_FOLDER), four outputs a token
-(rag/reader.py says what they mean). It learns from labels and from the teacher's outputs, and from these alone what
-nobody has judged, found.jsonl.gz. Word embeddings stay as they are, rounded to the four bits in which they will be
+(rag/models/reader.py says what they mean). It learns from labels and from the teacher's outputs, and from these alone
+what nobody has judged, found.jsonl.gz. Word embeddings stay as they are, rounded to the four bits in which they will be
 stored. No dropout: it is slow on CPU. On CPU a step's micro-batches go to single-threaded workers as these become free:
 where another program keeps a core busy, that is several times as fast as one batch on two threads. On a GPU a batch is
 one. A checkpoint is written every few minutes and when the program is asked to end; the same command goes on from it,
 also with another number of examples. The weights are written as models of transformers, as they are (last/) and
-averaged over the latest steps (average/), and at the end as rag/weights has them (packed/).
+averaged over the latest steps (average/), and at the end as rag/models/weights has them (packed/).
 """
 
 import argparse
@@ -31,8 +31,8 @@ from transformers import MPNetForTokenClassification
 from transformers.utils import logging as transformers_logging
 
 from evals.train.batches import LOSSES, SHARES, Batch, Table, batches, losses, read_table
-from rag.packed import GROUP, restored, rounded, write_packed
-from rag.reader import LABELS, has_bf16
+from rag.models.packed import GROUP, restored, rounded, write_packed
+from rag.models.reader import LABELS, has_bf16
 
 CORES = len(os.sched_getaffinity(0))
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,6 +1,6 @@
 """Public reading-comprehension questions, cut into sentences, and which articles are kept aside.
 
-Knows nothing about models. An article is held out by a hash of its name, so that every program agrees without a list.
+An article is held out by a hash of its name, so that every program agrees without a list.
 """
 
 import gzip
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rag.sentences import sentences
-from rag.types import Span
+from rag.text.sentences import sentences
+from rag.values import Span
 
 FILES = (
     "squad2_tune",

@@ -7,7 +7,7 @@ and a logistic model tells the sentence that holds the answer from the others th
 first half fit it, those of the second half measure it. Then the meaning of the number: half of those questions are
 unanswerable by design, which no reader's questions are, so slope and bias are fitted anew (Platt, 1999) to how often
 the likeliest sentence is right for the development questions of evals/gold, follow-ups left out. Writes
-rag/weights/retrieval_scores.json.
+evals/retrieval_scores.json.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from rag import Settings
-from rag.encode import SentenceEncoder
 from rag.engine import Rag
-from rag.index import Reading
-from rag.retrieve import Filters, retrieve
+from rag.index.snapshot import Snapshot
+from rag.models.encoder import SentenceEncoder
+from rag.retrieval.search import Filters, retrieve
 
 ROOT = Path(__file__).parents[2]
-WEIGHTS = ROOT / "rag" / "weights" / "retrieval_scores.json"
+WEIGHTS = ROOT / "evals" / "retrieval_scores.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _ask_gold(encoder: SentenceEncoder) -> Iterator[Asked]:
 
 
 @contextmanager
-def _indexed(corpus: Path, index: Path, encoder: SentenceEncoder) -> Iterator[Reading]:
+def _indexed(corpus: Path, index: Path, encoder: SentenceEncoder) -> Iterator[Snapshot]:
     rag = Rag(Settings(index_dir=index), encoder=encoder)
     rag.ingest([corpus])
     with rag.index.read() as reading:
@@ -125,13 +125,13 @@ def _indexed(corpus: Path, index: Path, encoder: SentenceEncoder) -> Iterator[Re
 
 
 def _asked(
-    question: str, answers: Sequence[tuple[str, int, int]], group: str, reading: Reading, encoder: SentenceEncoder
+    question: str, answers: Sequence[tuple[str, int, int]], group: str, reading: Snapshot, encoder: SentenceEncoder
 ) -> Asked:
     """Retrieve as the product does. answers: (source, start, end) of places that answer; empty if none does."""
     settings = Settings()
     found = retrieve(
         question,
-        reading=reading,
+        snapshot=reading,
         encoder=encoder,
         filters=Filters(),
         candidates=settings.candidates,

@@ -1,6 +1,6 @@
 """Statements made of questions and their answers, true and false, for learning and measuring what supports them.
 
-All take and return an ``Example`` whose question is the statement; None where no form fits. Knows nothing about models.
+All take and return an ``Example`` whose question is the statement; None where no form fits.
 """
 
 import gzip

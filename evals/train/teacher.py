@@ -20,7 +20,7 @@ from transformers import MPNetForTokenClassification
 from evals.train.batches import encoded, read_rows, read_table
 from evals.train.held_out import measured, scores
 from evals.train.reader import CORES, arguments_of, logits_of, train
-from rag.reader import LABELS
+from rag.models.reader import LABELS
 
 ENCODER_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
 

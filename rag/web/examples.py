@@ -2,7 +2,7 @@
 
     questions = ["Who …?", "When …?"]
 
-A corpus without the file has no examples. Knows nothing about how they are shown; the page calls it.
+A corpus without the file has no examples.
 """
 
 import logging

@@ -1,12 +1,11 @@
 """A turn as Markdown with footnotes, to be copied or kept.
 
-Knows nothing about the page; ``conversation_view`` puts it where the browser finds it. Foreign text is escaped, so that
-a document's Markdown and HTML arrive in the copy as the characters they are.
+Foreign text is escaped, so that a document's Markdown and HTML arrive in the copy as the characters they are.
 """
 
 import re
 
-from rag.types import Answer, Citation
+from rag.values import Answer, Citation
 from rag.web.turn import Turn
 
 _ACTING = re.compile(r"([\\`*_\[\]<>&~|$])")

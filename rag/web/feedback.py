@@ -1,7 +1,6 @@
 """What readers thought of answers, kept beside the index for ``rag eval --from-feedback``.
 
-A line of JSON for each verdict, with the keys that ``evals/feedback.py`` documents. Knows nothing about the page, which
-calls it.
+A line of JSON for each verdict, with the keys that ``evals/feedback.py`` documents.
 """
 
 import datetime as dt
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag.errors import IndexUnusable
 from rag.records import Record, dumped
-from rag.types import History
+from rag.values import History
 from rag.web.turn import Verdict
 
 FILE = "feedback.jsonl"

@@ -1,7 +1,7 @@
 """The documents that readers bring: uploads into one folder, taken into the index, and out of it again.
 
 Uploads live in ``<index_dir>/library``: they belong to this index and to nothing else, go where it goes, and need no
-setting. Nothing is written elsewhere. Knows nothing about Gradio or HTML; ``rag.web.page`` calls it.
+setting. Nothing is written elsewhere.
 """
 
 import queue
@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, NamedTuple
 
-from rag.catalog import Listed
+from rag.documents.formats import LOADERS
 from rag.engine import Rag
 from rag.errors import IndexLocked, IndexMissing, RagError, UsageError
-from rag.ingest import OnProgress
-from rag.load import LOADERS
-from rag.web.background import Reader, reader
-from rag.web.limits import MAX_UPLOAD_FILES
+from rag.index.catalog import Listed
+from rag.index.ingest import OnProgress
+from rag.web.server.background import Reader, reader
+from rag.web.server.limits import MAX_UPLOAD_FILES
 
 _MAX_NAME_BYTES = 200  # file systems take 255; room for the name of a temporary file
 _WAIT_S = 30.0  # for another writer, before a reader is asked to try again
@@ -76,9 +76,9 @@ def unread(rag: Rag) -> list[str]:
 def add(rag: Rag, files: Sequence[Received]) -> Iterator[Uploads]:
     """Take uploaded files into the library and the index, and yield after each step how far every file is.
 
-    files: stored by ``rag.web.uploads`` and by nothing else; good ones are moved. One that cannot be read is refused
-    and changes nothing, also where it would have replaced an earlier one. All that are good become visible at once; if
-    the index is busy, they stay in the library, unread.
+    files: stored by ``rag.web.server.uploads`` and by nothing else; good ones are moved. One that cannot be read is
+    refused and changes nothing, also where it would have replaced an earlier one. All that are good become visible at
+    once; if the index is busy, they stay in the library, unread.
     """
     if len(files) > MAX_UPLOAD_FILES:
         raise UsageError(f"{len(files)} files: more than {MAX_UPLOAD_FILES} at once; upload fewer, or use rag ingest")

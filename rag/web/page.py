@@ -1,11 +1,11 @@
 """The chat page: its components, and which function answers which of them.
 
 What it shows is made by the views of this package, what it does by ``conversation``, ``library``, ``restore`` and
-``feedback``. This module knows Gradio and no part of the pipeline; ``rag.web.server`` serves it.
+``feedback``. This module knows Gradio and no part of the pipeline; ``rag.web.server.serve`` serves it.
 
 The views are HTML with buttons of their own. A button names a handler in ``data-wire``; page.js writes the button's
 other attributes as JSON into the hidden text box of that handler, whose change event calls it. Every event has a name,
-and ``rag.web.handlers`` says what it accepts.
+and ``rag.web.server.handlers`` says what it accepts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,19 +19,19 @@ from rag.engine import Rag
 from rag.errors import RagError
 from rag.records import ask_record
 from rag.web import library
-from rag.web.api import ENGINE, UNEXPECTED, add_endpoints, report
-from rag.web.choice_view import choice_html, health_html
 from rag.web.conversation import Asked, Conversation, replies, searched
-from rag.web.conversation_view import conversation_html, opening_html, pending_html, unavailable_html
-from rag.web.document_view import Pointer, document_html, gone_html, pointed_at
-from rag.web.evidence_view import evidence_html
 from rag.web.examples import example_questions
 from rag.web.feedback import Judgement, store
-from rag.web.handlers import HANDLERS, DocumentId, Kept, Nothing, TurnNumber
-from rag.web.library_view import library_html
-from rag.web.markup import anew, problem, said
 from rag.web.restore import restored
+from rag.web.server.api import ENGINE, UNEXPECTED, add_endpoints, report
+from rag.web.server.handlers import HANDLERS, DocumentId, Kept, Nothing, TurnNumber
 from rag.web.turn import history_of
+from rag.web.views.choice import choice_html, health_html
+from rag.web.views.conversation import conversation_html, opening_html, pending_html, unavailable_html
+from rag.web.views.document import Pointer, document_html, gone_html, pointed_at
+from rag.web.views.evidence import evidence_html
+from rag.web.views.library import library_html
+from rag.web.views.markup import anew, problem, said
 
 _LIBRARY = "library"  # the queue's name for all that writes the index: one at a time, beside the questions
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

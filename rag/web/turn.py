@@ -1,13 +1,12 @@
 """One turn of a conversation, as the page keeps it while it is open.
 
-Knows nothing about how turns come about or how they look; ``conversation`` makes them, the views and ``export`` show
-them.
+``conversation`` makes turns; the views and ``export`` show them.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from rag.types import Answer, Citation, Claim, History, Hit, Result
+from rag.values import Answer, Citation, Claim, History, Hit, Result
 
 Verdict = Literal["up", "down"]
 

@@ -1,0 +1,1 @@
+"""From a file to passages: read it, mark what is left out, describe it, split it."""

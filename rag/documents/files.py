@@ -1,0 +1,123 @@
+"""Find the documents at and below paths."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rag.documents.formats import LOADERS, loader_of
+from rag.documents.sources import read_sources
+from rag.errors import DocumentError, EmptyFolder, MissingPath, UnreadableFile
+
+INDEX_MARK = "catalog.sqlite3"  # a folder with it is an index, and its files are no documents
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A document that can be loaded. ``source`` is its path relative to ``root``, with forward slashes."""
+
+    root: Path
+    path: Path
+    source: str
+
+
+def find_documents(
+    paths: Sequence[Path], *, ignored: Sequence[str] = ()
+) -> tuple[list[FoundFile], list[DocumentError]]:
+    """Find the documents at and below ``paths``; what is wrong with one path never hides what is at the others.
+
+    A folder is searched for files of a known format; hidden files and folders are passed over, folders behind symbolic
+    links as well, and linked files unless they lie in the same folder tree. A file named directly has its own folder
+    as root, and is taken whatever the patterns say.
+    ignored: patterns in addition to the ``ignore`` list of a folder's ``sources.toml``, matched against ``source`` from
+    the right, so that "README.md" means that name at any depth.
+    Returns (files, errors). Files are sorted by root and source, whatever the order of ``paths``; each counts once, by
+    the outermost of the folders given that holds it.
+    """
+    files: dict[Path, FoundFile] = {}
+    errors: list[DocumentError] = []
+    # Outer folders before inner ones, and folders before files: the longest source wins, in any order of arguments.
+    for path in sorted(paths, key=lambda p: (_is_file(p), len(_real(p).parts), str(p))):
+        try:
+            for found in _below(path, ignored, errors) if path.is_dir() else [_named(path)]:
+                files.setdefault(_real(found.path), found)
+        except DocumentError as error:
+            errors.append(error)
+        except OSError as error:
+            errors.append(UnreadableFile(path, f"cannot be looked at: {error.strerror or error}"))
+    return sorted(files.values(), key=lambda found: (str(found.root), found.source)), errors
+
+
+def _named(path: Path) -> FoundFile:
+    if not path.exists():
+        raise MissingPath(path, "nothing is there; check the spelling")
+    loader_of(path)
+    return _found(path.parent, path)
+
+
+def _below(folder: Path, ignored: Sequence[str], errors: list[DocumentError]) -> Iterator[FoundFile]:
+    """Yield the documents in a folder; what cannot be looked into is added to ``errors``."""
+    patterns = (*read_sources(folder).ignore, *ignored)
+    inside = _real(folder)
+    known = [
+        path
+        for path in _walk(folder, errors)
+        if path.suffix.lower() in LOADERS and _is_file(path) and _real(path).is_relative_to(inside)
+    ]
+    count = 0
+    # A link may point to a file that is found at its own place, too: real files come first, and are the ones kept.
+    for path in sorted(known, key=lambda p: p.is_symlink()):
+        try:
+            found = _found(folder, path)
+        except UnreadableFile as error:
+            errors.append(error)
+            continue
+        if not any(PurePosixPath(found.source).match(pattern) for pattern in patterns):
+            count += 1
+            yield found
+    if not count:
+        raise EmptyFolder(folder, f"holds no document of a known format ({', '.join(sorted(LOADERS))})")
+
+
+def _walk(folder: Path, errors: list[DocumentError]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        errors.append(UnreadableFile(error.filename or folder, f"cannot be looked into: {error.strerror}"))
+
+    for parent, folders, names in os.walk(folder, onerror=note):
+        folders[:] = [name for name in _visible(folders) if not is_there(Path(parent, name, INDEX_MARK))]
+        for name in _visible(names):
+            yield Path(parent, name)
+
+
+def _real(path: Path) -> Path:
+    """Follow links as far as they lead; ``Path.resolve`` raises where one leads to itself."""
+    return Path(os.path.realpath(path))
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is there and can be seen; ``Path.exists`` raises below a folder that may not be entered."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder on the way that may not be entered
+        return False
+
+
+def _visible(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def _found(root: Path, path: Path) -> FoundFile:
+    source = path.relative_to(root).as_posix()
+    try:
+        source.encode("utf-8")
+    except UnicodeEncodeError as error:
+        # Python keeps undecodable bytes of a name as surrogates, which no JSON file or page could show.
+        raise UnreadableFile(repr(str(path)), "its name is not UTF-8; rename the file") from error
+    return FoundFile(root, path, source)

@@ -1,0 +1,1 @@
+"""What lets a written sentence pass, and what checks stored answers again."""

@@ -1,0 +1,211 @@
+"""Stored answers checked again, without any model: whether quotes stand in their places and carry their claims.
+
+Takes the records that ``rag ask --json`` and ``--batch`` write and repeats every check of ``rag.gate.check`` that needs
+no model, with the quotes alone.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from rag.errors import UsageError
+from rag.gate.check import (
+    Place,
+    fault_of_facts,
+    fault_of_meaning,
+    fault_of_text,
+    fault_of_words,
+    statement,
+    text_around,
+)
+from rag.gate.markers import shown
+from rag.records import Record, dumped
+from rag.text.duplicates import says_the_same
+from rag.text.sentences import sentences
+from rag.values import Document, Span
+
+Lookup = Callable[[str], Document | None]  # the document of a source, None if there is none
+
+
+class _Answer(BaseModel):
+    start: int
+    end: int
+
+
+class _Citation(BaseModel):
+    marker: int = Field(ge=1)
+    source: str
+    title: str
+    publisher: str | None
+    date: str | None
+    start: int = Field(ge=0)
+    end: int
+    quote: str = Field(min_length=1)
+    answer: _Answer | None = None
+    page: int | None = None
+
+
+class _Claim(BaseModel):
+    text: str
+    citations: list[int]
+
+
+class _Stored(BaseModel):
+    """What of an ask record is checked; the schema of the whole is in docs/schemas."""
+
+    question: str
+    standalone_question: str = ""
+    mode: Literal["quotes", "written"]
+    answered: bool
+    text: str
+    claims: list[_Claim]
+    citations: list[_Citation]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCheck:
+    """What became of a claim, or of a whole record where ``claim`` is empty. faults: a line each, none if it stands."""
+
+    question: str
+    claim: str
+    faults: tuple[str, ...]
+
+
+def read_records(path: Path) -> list[Record]:
+    """Return the records of a file: one, a JSON list, or one a line; raises UsageError if it holds anything else."""
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"{path}: cannot be read ({reason}); give a file that rag ask --json wrote") from error
+    try:
+        found = _parsed(content)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not JSON, nor JSON a line; give what rag ask --json or --batch wrote") from error
+    if not found or not all(isinstance(record, dict) for record in found):
+        raise UsageError(f"{path}: holds no answers; give what rag ask --json or --batch wrote")
+    readable: list[Record] = json.loads(dumped({"records": found}))["records"]  # no lone surrogate, which none can show
+    return readable
+
+
+def _parsed(content: str) -> list[Any]:
+    try:
+        whole = json.loads(content)
+    except ValueError:
+        return [json.loads(line) for line in content.split("\n") if line.strip()]
+    return whole if isinstance(whole, list) else [whole]
+
+
+def audit(
+    record: Mapping[str, Any], lookup: Lookup, *, synonyms: Sequence[Sequence[str]] = ()
+) -> tuple[ClaimCheck, ...]:
+    """Return a verdict for each claim of a record, in order, behind one for the record if it is at fault itself."""
+    question = str(record.get("question", ""))
+    if "error" in record and not record.get("claims"):
+        return ()  # a line of a batch that could not be answered claims nothing
+    try:
+        stored = _Stored.model_validate(dict(record), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"])
+        return (ClaimCheck(question, "", (f"no ask record: {where}: {first['msg'].lower()}",)),)
+    of_record = tuple(_faults_of_record(stored))
+    verdicts = [ClaimCheck(question, "", of_record)] if of_record else []
+    verdicts += [
+        ClaimCheck(question, claim.text, tuple(_faults_of_claim(claim, stored, lookup, synonyms)))
+        for claim in stored.claims
+    ]
+    return tuple(verdicts)
+
+
+def _faults_of_record(stored: _Stored) -> Iterator[str]:
+    if stored.answered != bool(stored.claims):
+        yield f"answered: is {str(stored.answered).lower()} with {len(stored.claims)} claims"
+    markers = [citation.marker for citation in stored.citations]
+    rebuilt = "\n".join(f"{c.text} {''.join(f'[{marker}]' for marker in c.citations)}" for c in stored.claims)
+    if stored.text != rebuilt:
+        yield "text: is not what the claims make"
+    for marker in sorted({marker for marker in markers if markers.count(marker) > 1}):
+        yield f"[{marker}]: stands for two citations"
+    for marker in sorted(set(markers) - {marker for claim in stored.claims for marker in claim.citations}):
+        yield f"[{marker}]: belongs to no claim"
+
+
+def _faults_of_claim(
+    claim: _Claim, stored: _Stored, lookup: Lookup, synonyms: Sequence[Sequence[str]]
+) -> Iterator[str]:
+    cited = {citation.marker: citation for citation in stored.citations}
+    yield from _faults_of_form(claim)
+    for marker in claim.citations:
+        if marker not in cited:
+            yield f"fabricated: [{marker}] means no citation"
+    citations = [cited[marker] for marker in claim.citations if marker in cited]
+    documents = [(citation, lookup(citation.source)) for citation in citations]
+    faults = [fault for citation, document in documents for fault in _faults_of_citation(citation, document)]
+    yield from faults
+    if faults or not citations or len(citations) < len(claim.citations):
+        return  # what is cited is not there: nothing can be held against it
+    places = [(document, Span(citation.start, citation.end)) for citation, document in documents if document]
+    if stored.mode == "quotes":
+        if claim.text != citations[0].quote:
+            yield f"misquoted: is not the quote of [{citations[0].marker}]"
+        for other in citations[1:]:
+            if not says_the_same(_last_sentence(claim.text), _last_sentence(other.quote)):
+                yield f"[{other.marker}]: says something else than the claim"
+    else:
+        yield from _faults_of_written(claim.text, f"{stored.question} {stored.standalone_question}", places, synonyms)
+
+
+def _faults_of_form(claim: _Claim) -> Iterator[str]:
+    if not claim.citations:
+        yield "uncited: no citation"
+    if len(set(claim.citations)) < len(claim.citations):
+        yield "uncited: one citation comes twice"
+    if not shown(claim.text).strip() or shown(claim.text) != claim.text.replace("\r", ""):
+        yield "text: is empty, or holds characters that are not seen"
+
+
+def _last_sentence(quote: str) -> str:
+    """Return the sentence that a quote is about; one before it may stand there for what it points back to."""
+    return sentences(quote, Span(0, len(quote)))[-1].cut(quote)
+
+
+def _faults_of_citation(citation: _Citation, document: Document | None) -> Iterator[str]:
+    where = f"[{citation.marker}] {citation.source}:{citation.start}-{citation.end}"
+    if document is None:
+        yield f"{where}: the index has no such source; run rag ingest with its folder, or name another --index"
+        return
+    answer = citation.answer
+    if answer is not None and not citation.start <= answer.start < answer.end <= citation.end:
+        yield f"{where}: the short answer lies outside of the quote"
+    if document.text[citation.start : citation.end] != citation.quote or citation.end <= citation.start:
+        yield f"{where}: the quote does not stand there; the source or the record has been changed"
+    about = {
+        "title": document.title,
+        "publisher": document.publisher,
+        "date": document.date and str(document.date),
+        "page": document.page_of(citation.start),
+    }
+    if "page" not in citation.model_fields_set:  # as earlier versions wrote them
+        del about["page"]
+    for name, value in about.items():
+        if getattr(citation, name) != value:
+            yield f"{where}: {name} is {value!r} in the index and {getattr(citation, name)!r} here"
+
+
+def _faults_of_written(
+    text: str, question: str, places: Sequence[Place], synonyms: Sequence[Sequence[str]]
+) -> Iterator[str]:
+    said = statement(text, question=question, around=[text_around(places)], synonyms=synonyms)
+    for fault in (
+        fault_of_text(text),
+        fault_of_facts(said, places),
+        fault_of_meaning(said, places),
+        fault_of_words(said, places),
+    ):
+        if fault is not None:
+            yield ": ".join(fault)

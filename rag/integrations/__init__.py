@@ -1,0 +1,1 @@
+"""Footnote in other programs, and other programs in Footnote; nothing in the package needs this room."""

@@ -1,0 +1,1 @@
+"""The models that ship: the encoder, the reader, and the decision which sentences answer."""

@@ -1,0 +1,1 @@
+"""The fewest sentences that answer, quoted word for word."""

@@ -1,0 +1,342 @@
+"""The values that pass between the stages: frozen, checked by their constructors, free of any framework.
+
+What is guaranteed here and nowhere else: a citation quotes at least one character and exactly as many as its span
+covers, a claim has a citation, an answer has a claim. A text without evidence therefore cannot become an ``Answer``.
+All offsets are half-open and count Unicode code points of ``Document.text``.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rag.errors import InvalidValue
+
+Via = Literal["dense", "lexical", "fused", "evidence"]
+Mode = Literal["quotes", "written"]
+Unit = Literal["passages", "sentences"]  # what is embedded and counted; a sentence finds, a passage is read
+UNITS: tuple[Unit, ...] = ("passages", "sentences")
+PAGE_BREAK = "\f"  # stands in a text where another page begins
+History = list[tuple[str, str]]  # earlier turns, oldest first: (question, answer text)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InvalidValue(message)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A non-empty range of characters of one document's text."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.start < self.end, f"span must satisfy 0 <= start < end, got [{self.start}, {self.end})")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __str__(self) -> str:
+        return f"{self.start}-{self.end}"
+
+    def cut(self, text: str) -> str:
+        """Return ``text[start:end]``; raises InvalidValue if the text ends before the span does."""
+        _require(
+            self.end <= len(text), f"span [{self.start}, {self.end}) reaches past a text of {len(text)} characters"
+        )
+        return text[self.start : self.end]
+
+    def overlaps(self, other: "Span") -> bool:
+        """Whether the two share a character."""
+        return self.start < other.end and other.start < self.end
+
+    def covers(self, other: "Span") -> bool:
+        """Whether every character of the other is in this one."""
+        return self.start <= other.start and other.end <= self.end
+
+
+def unit_id(doc_id: str, span: Span) -> str:
+    """Return the id of a passage or sentence: ``<doc_id>:<start>-<end>``."""
+    return f"{doc_id}:{span}"
+
+
+def doc_id_of(unit_id: str) -> str:
+    """Return the document's part of a passage's or sentence's id."""
+    return unit_id.partition(":")[0]
+
+
+def span_of(unit_id: str) -> Span:
+    """Return the span's part of a passage's or sentence's id."""
+    start, _, end = unit_id.partition(":")[2].partition("-")
+    return Span(int(start), int(end))
+
+
+def percent(probability: float) -> str:
+    """Return a probability as it is shown: rounded down, so that none seems to reach what is asked for and does not."""
+    return f"{int(probability * 100)}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A loaded text and what is known about it; ``text`` never changes after loading.
+
+    source: path relative to the ingested folder, with forward slashes.
+    inferred: field name -> why its value is an inference, for fields not read off the document itself.
+    """
+
+    id: str
+    source: str
+    title: str
+    publisher: str | None
+    author: str | None
+    date: dt.date | None
+    text: str
+    sha256: str
+    language: str | None = None
+    inferred: Mapping[str, str] = field(default_factory=dict)
+
+    def page_of(self, offset: int) -> int | None:
+        """Return the page, from 1, that a character stands on; None for a text without pages."""
+        return self.text.count(PAGE_BREAK, 0, offset) + 1 if PAGE_BREAK in self.text else None
+
+    @staticmethod
+    def id_for(source: str, text: str) -> str:
+        """Return 16 hex digits that name this text under this source: the same input has the same id everywhere."""
+        return hashlib.sha256(f"{source}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Characters that cleaning leaves out of the passages, with the rule that did it and its reason."""
+
+    span: Span
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of whole sentences that is retrieved and read together.
+
+    sentences: the quotable sentences inside ``span``, in order; a heading is in the span but not among them.
+    The last sentence of a passage may stand again as the first of the next one (overlap).
+    """
+
+    id: str
+    doc_id: str
+    span: Span
+    heading: str
+    source: str = ""
+    text: str = ""
+    sentences: tuple[Span, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(
+            not self.text or len(self.text) == len(self.span), f"passage {self.id}: text and span differ in length"
+        )
+        _require(all(self.span.covers(s) for s in self.sentences), f"passage {self.id}: a sentence lies outside of it")
+
+    @staticmethod
+    def id_for(doc_id: str, span: Span) -> str:
+        """Return the id of this span: made of content alone, so that adding twice changes nothing."""
+        return unit_id(doc_id, span)
+
+    def quote(self, span: Span) -> str:
+        """Return the text of a span (in document offsets) that lies inside the passage."""
+        _require(self.span.covers(span), f"passage {self.id} does not hold [{span.start}, {span.end})")
+        return self.text[span.start - self.span.start : span.end - self.span.start]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A passage that a writer is given, and its document. The marker [n] means the n-th source."""
+
+    passage: Passage
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage found for a question. ``rank`` counts from 1; what ``score`` means follows from ``via``.
+
+    sentence: the one of it that is likeliest to answer, for a passage that was read; ``score`` is its probability then.
+    """
+
+    passage: Passage
+    score: float
+    rank: int
+    via: Via
+    sentence: Span | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.sentence is None or self.passage.span.covers(self.sentence), f"hit {self.rank}: sentence outside")
+
+    @property
+    def span(self) -> Span:
+        """What to look at: the sentence, or the whole passage where none was read for."""
+        return self.sentence or self.passage.span
+
+    @property
+    def text(self) -> str:
+        """The characters of ``span``."""
+        return self.passage.quote(self.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Exact characters of one source.
+
+    marker: the footnote number, from 1. answer: the short answer inside. page: where the quote begins, from 1; None for
+    a source without pages.
+    """
+
+    marker: int
+    doc_id: str
+    source: str
+    title: str
+    publisher: str | None
+    date: dt.date | None
+    span: Span
+    quote: str
+    answer: Span | None = None
+    page: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.answer is None or self.span.covers(self.answer), f"citation [{self.marker}]: answer lies outside")
+        _require(self.marker >= 1, f"footnote markers count from 1, got {self.marker}")
+        _require(bool(self.quote.strip()), f"citation [{self.marker}] quotes nothing")
+        _require(len(self.quote) == len(self.span), f"citation [{self.marker}]: quote and span differ in length")
+
+    @classmethod
+    def of(cls, document: Document, span: Span, *, marker: int, answer: Span | None = None) -> "Citation":
+        """Return the citation of these characters; the quote is cut from the document, never passed in."""
+        return cls(
+            marker=marker,
+            doc_id=document.id,
+            source=document.source,
+            title=document.title,
+            publisher=document.publisher,
+            date=document.date,
+            span=span,
+            quote=span.cut(document.text),
+            answer=answer,
+            page=document.page_of(span.start),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement of an answer and the evidence for it: at least one citation, always."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+    def __post_init__(self) -> None:
+        _require(bool(self.text.strip()), "a claim needs a text")
+        _require(len(self.citations) > 0, f"a claim needs at least one citation: {self.text[:60]!r}")
+
+    @property
+    def marked(self) -> str:
+        """The text followed by its markers: ``… [1][2]``."""
+        return f"{self.text} {''.join(f'[{citation.marker}]' for citation in self.citations)}"
+
+
+Fault = Literal[
+    "uncited",  # no marker
+    "fabricated",  # a marker that means no passage
+    "misquoted",  # text in quotation marks that the passage does not have
+    "wrong number",  # a number, date, amount or unit that the passage does not have
+    "wrong name",  # a name that neither passage nor question has
+    "wrong speaker",  # what one person says, said of another
+    "negated",  # says no where the passage says yes, or the other way round
+    "unsupported",  # the evidence model does not find it in the passage
+    "off the question",  # true to its passage, but no answer to what was asked
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A written sentence that a check refused. fault: of which kind; detail: what exactly, in words for the reader."""
+
+    text: str
+    fault: Fault
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What produced a result, so that it can be produced again.
+
+    index_version: the generation of the index that was read; 0 means that none was.
+    timings_ms: stage -> milliseconds, in the order the stages ran.
+    """
+
+    settings_hash: str
+    prompt_hash: str | None
+    models: Mapping[str, str]
+    index_version: int
+    timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Claims with their evidence: at least one claim, and every marker means one citation.
+
+    mode: how the claims were made, which is not how they were asked for where a model failed; ``notice`` says so, as a
+    sentence for the reader. removed: what the gate refused of a written answer, in the order it was written.
+    """
+
+    question: str
+    claims: tuple[Claim, ...]
+    hits: tuple[Hit, ...]
+    trace: Trace
+    standalone_question: str = ""
+    mode: Mode = "quotes"
+    removed: tuple[Removed, ...] = ()
+    notice: str = ""
+
+    def __post_init__(self) -> None:
+        _require(len(self.claims) > 0, "an answer needs at least one claim; without one it is an Abstention")
+        meaning: dict[int, Citation] = {}
+        for citation in (c for claim in self.claims for c in claim.citations):
+            known = meaning.setdefault(citation.marker, citation)
+            _require(known == citation, f"marker [{citation.marker}] stands for two different citations")
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """All citations, once each, by marker."""
+        return tuple(sorted({c for claim in self.claims for c in claim.citations}, key=lambda c: c.marker))
+
+    @property
+    def text(self) -> str:
+        """The claims in order, a line each, every one followed by its markers: ``… [1][2]``."""
+        return "\n".join(claim.marked for claim in self.claims)
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """The documents do not answer, or the question cannot be asked of them.
+
+    stage: where the question ended: question | index | retrieve | evidence | gate.
+    nearest: the sentences that came closest, likeliest first, each with its passage; empty where nothing was read.
+    removed, notice: as of an Answer.
+    """
+
+    question: str
+    reason: str
+    nearest: tuple[Hit, ...]
+    trace: Trace
+    stage: str = "evidence"
+    standalone_question: str = ""
+    mode: Mode = "quotes"
+    removed: tuple[Removed, ...] = ()
+    notice: str = ""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.reason.strip()), "an abstention needs a reason")
+
+
+Result = Answer | Abstention

@@ -1,0 +1,216 @@
+"""Files are read and indexed in processes of their own, so that whoever asks a question does not wait for them.
+
+One process tries whether files can be read, with a limit of time and memory for each: whatever a file does to it costs
+that file its line and nothing else. Another one brings the index up to date. Both give way to the server. Requests and
+answers are lines of JSON on their standard input and output.
+"""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol, Self
+
+from rag import errors
+from rag.config import SECRET, Settings
+from rag.engine import Rag
+from rag.errors import DocumentError, RagError
+from rag.index.ingest import IngestReport, OnProgress
+from rag.web.server.limits import READ_MEMORY_MB, READ_S, READ_S_PER_MB
+
+_NICE = 10  # a question is answered first, on the same cores
+_MB = 1024 * 1024
+
+
+class ReadingFailed(RagError):
+    """The process ended without saying what came of it."""
+
+
+class Reader(Protocol):
+    """What the library needs done with files."""
+
+    def problem(self, path: Path) -> str | None:
+        """Return the line that says why a file cannot be ingested, or None if it can."""
+
+    def ingest(self, paths: Sequence[Path], *, on_progress: OnProgress) -> IngestReport:
+        """Do what ``Rag.ingest`` does, and raise what it raises; ReadingFailed if the process ends before."""
+
+
+def reader(rag: Rag) -> AbstractContextManager[Reader]:
+    """Return what reads files for this engine: other processes, unless its encoder exists in this one only."""
+    return Background(rag.settings) if not rag.has_own_encoder else nullcontext(Foreground(rag))
+
+
+class Foreground:
+    """Reads files in this process."""
+
+    def __init__(self, rag: Rag) -> None:
+        self._rag = rag
+
+    def problem(self, path: Path) -> str | None:
+        """Return why a file cannot be ingested, or None if it can."""
+        outcome = next(iter(self._rag.preview([path])))
+        return str(outcome) if isinstance(outcome, DocumentError) else None
+
+    def ingest(self, paths: Sequence[Path], *, on_progress: OnProgress) -> IngestReport:
+        """Bring the index up to date with these files."""
+        return self._rag.ingest(paths, on_progress=on_progress)
+
+
+# -- in the server -----------------------------------------------------------------------------------------------------
+
+
+class Background:
+    """Reads files in two processes, which live as long as the context."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._trying: _Process | None = None
+        self._indexing = _Process(settings, "index")  # loads the model while files are still tried
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for process in (self._trying, self._indexing):
+            if process:
+                process.end()
+
+    def problem(self, path: Path) -> str | None:
+        """Return why a file cannot be ingested; one that takes too long or too much ends the process that tried it."""
+        self._trying = self._trying or _Process(self._settings, "try")
+        limit_s = READ_S + READ_S_PER_MB * path.stat().st_size / _MB
+        until = time.monotonic() + limit_s
+        timer = threading.Timer(limit_s, self._trying.kill)
+        timer.start()
+        said = next(self._trying.ask([str(path)]), None)
+        timer.cancel()
+        has_expired = time.monotonic() > until
+        if said is None or has_expired:  # it has ended, or is about to
+            self._trying.end()
+            self._trying = None
+        if said is not None:
+            problem: str | None = said["problem"]
+            return problem
+        if has_expired:
+            return f"{path}: takes longer than {limit_s:.0f} seconds to read; split it, or save it as plain text"
+        return f"{path}: cannot be read within {READ_MEMORY_MB:,} MB; split it, or save it as plain text"
+
+    def ingest(self, paths: Sequence[Path], *, on_progress: OnProgress) -> IngestReport:
+        """Bring the index up to date with these files."""
+        for said in self._indexing.ask([str(path) for path in paths]):
+            if "progress" in said:
+                on_progress(*said["progress"])
+            elif "error" in said:
+                raise _error(*said["error"])
+            else:
+                return _report(said["report"])
+        raise ReadingFailed("the files were not taken in: the process that reads them has ended; try again")
+
+
+class _Process:
+    """A process with work of one kind: ``try`` or ``index``."""
+
+    def __init__(self, settings: Settings, kind: str) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - this program, with arguments of its own
+            [sys.executable, "-m", "rag.web.server.background", kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(kind),
+        )
+        given = settings.model_dump(mode="json", exclude=set(SECRET))
+        self._send({"settings": given, "memory_mb": READ_MEMORY_MB if kind == "try" else 0})
+
+    def ask(self, paths: Sequence[str]) -> Iterator[Any]:
+        """Yield what the process says to these paths, until it ends."""
+        assert self._process.stdout
+        self._send(paths)
+        return map(json.loads, self._process.stdout)
+
+    def kill(self) -> None:
+        """End the process; whoever waits for an answer gets none."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """End the process, and wait until nothing is left of it."""
+        self.kill()
+        with suppress(OSError):  # of a pipe that nobody reads any more
+            self._process.__exit__(None, None, None)
+
+    def _send(self, message: object) -> None:
+        assert self._process.stdin
+        with suppress(OSError):  # it has ended, and says nothing either
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+
+
+def _environment(kind: str) -> dict[str, str]:
+    """Return this process's own without settings, which go another way; what tries files needs no threads."""
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith("RAG_")}
+    few = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
+    return inherited | few if kind == "try" else inherited
+
+
+def _error(kind: str, line: str) -> RagError:
+    known = getattr(errors, kind, RagError)
+    return ReadingFailed(line) if issubclass(known, DocumentError) else known(line)
+
+
+def _report(said: dict[str, Any]) -> IngestReport:
+    lists = {name: tuple(value) for name, value in said.items() if isinstance(value, list)}
+    return IngestReport(**{**said, **lists, "failed": tuple((path, line) for path, line in said["failed"])})
+
+
+# -- in the process ----------------------------------------------------------------------------------------------------
+
+
+def main(kind: str) -> None:
+    """Answer the lines on standard input: the settings first, then the paths of each piece of work."""
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what a library prints is no answer
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    begun = json.loads(sys.stdin.readline())
+    rag = Rag(Settings(**begun["settings"]))
+    if kind == "try":
+        _limit_memory(begun["memory_mb"] * _MB)
+    else:
+        with suppress(RagError):  # the ingest meets the same error, and says it
+            rag.warm_up_encoder()
+    for line in sys.stdin:
+        paths = [Path(path) for path in json.loads(line)]
+        if kind == "try":
+            _say(out, {"problem": Foreground(rag).problem(paths[0])})
+        else:
+            _say(out, _ingested(rag, paths, lambda *sign: _say(out, {"progress": sign})))
+
+
+def _ingested(rag: Rag, paths: Sequence[Path], on_progress: Callable[[int, int, str], None]) -> dict[str, Any]:
+    try:
+        return {"report": dataclasses.asdict(rag.ingest(paths, on_progress=on_progress))}
+    except RagError as error:
+        return {"error": [type(error).__name__, str(error)]}
+
+
+def _limit_memory(n_bytes: int) -> None:
+    with suppress(ImportError):  # Windows has no such limit
+        import resource  # noqa: PLC0415
+
+        resource.setrlimit(resource.RLIMIT_AS, (n_bytes, n_bytes))
+
+
+def _say(out: IO[str], answer: dict[str, Any]) -> None:
+    out.write(json.dumps(answer) + "\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

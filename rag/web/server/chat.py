@@ -1,0 +1,124 @@
+"""What a chat client sends: OpenAI's request for a chat completion, understood or refused in one line.
+
+The last message of the user is the question, what was said before it the history. System messages are neither obeyed
+nor searched: an answer comes from the documents alone. Parameters that shape sampling are ignored, as there is none.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from rag.config import Settings
+from rag.plaintext import answer_in
+from rag.values import History, Mode
+
+_MODELS: dict[str, Mode] = {"footnote": "quotes", "footnote-written": "written"}
+
+
+class Refused(Exception):
+    """A request that is not answered: the status, and OpenAI's error object."""
+
+    def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class _Part(_Model):
+    type: str
+    text: str = ""
+
+    @field_validator("type")
+    @classmethod
+    def _is_text(cls, kind: str) -> str:
+        if kind != "text":
+            raise ValueError(f"a part of type {kind[:40]!r} cannot be read; send text")
+        return kind
+
+
+def _as_parts(content: object) -> object:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [] if content is None else content  # None where an assistant called a tool
+
+
+class _Message(_Model):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Annotated[list[_Part], BeforeValidator(_as_parts)] = Field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part.text for part in self.content)
+
+
+class _StreamOptions(_Model):
+    include_usage: bool = False
+
+
+class Chat(_Model):
+    """The request, as far as it is looked at; whatever else a client sends is passed over."""
+
+    model: str
+    messages: list[_Message] = Field(min_length=1)
+    n: Literal[1] | None = 1
+    stream: bool | None = False
+    stream_options: _StreamOptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that has been understood."""
+
+    chat: Chat
+    question: str
+    history: History
+    mode: Mode
+
+
+def understood(body: bytes, *, settings: Settings) -> Asked:
+    """Return what is asked; raises Refused with the first thing that is wrong."""
+    try:
+        chat = Chat.model_validate_json(body)
+    except ValidationError as error:
+        raise _misunderstood(error) from None
+    if chat.model not in models(settings):
+        known = ", ".join(models(settings))
+        raise Refused(
+            404, f"there is no model {chat.model[:80]!r}; known are: {known}", code="model_not_found", param="model"
+        )
+    turns = _turns(chat.messages)
+    if not turns:
+        raise Refused(400, "no message has the role 'user'; the last such message is the question", param="messages")
+    question, _ = turns.pop()
+    if len(question) > settings.max_question_chars:
+        line = f"the question has {len(question):,} characters; at most {settings.max_question_chars:,} are read"
+        raise Refused(400, line, code="context_length_exceeded", param="messages")
+    return Asked(chat, question, turns, models(settings)[chat.model])
+
+
+def _misunderstood(error: ValidationError) -> Refused:
+    first = error.errors(include_url=False, include_input=False)[0]
+    param = ".".join(str(part) for part in first["loc"])
+    return Refused(400, f"{param or 'request'}: {first['msg'].removeprefix('Value error, ')}", param=param or None)
+
+
+def _turns(messages: list[_Message]) -> History:
+    """Return each question with the answer that followed it; the last one has none yet."""
+    turns: History = []
+    for message in messages:
+        if message.role == "user":
+            turns.append((message.text, ""))
+        elif message.role == "assistant" and turns:
+            turns[-1] = (turns[-1][0], answer_in(message.text))
+    return turns
+
+
+def models(settings: Settings) -> dict[str, Mode]:
+    """Return the names that can be asked, each with its way of answering."""
+    return {name: mode for name, mode in _MODELS.items() if mode == "quotes" or settings.writes}

@@ -1,0 +1,41 @@
+"""What a reader can choose beside the question, as an HTML form; page.js hands its values on with each question.
+
+Pure functions from values to strings. ``rag.web.page`` calls it.
+"""
+
+from collections.abc import Sequence
+
+from rag.index.catalog import Listed
+from rag.web.views.markup import shown
+
+_MODES = (
+    '<fieldset class="modes"><legend>Answer</legend>'
+    '<label><input type="radio" name="mode" value="quotes" checked> in quotes</label>'
+    '<label><input type="radio" name="mode" value="written"> written by the model</label></fieldset>'
+)
+
+
+def choice_html(documents: Sequence[Listed], *, writes: bool) -> str:
+    """Return the form: which documents are asked and, if a language model is configured, who finds the words.
+
+    writes: whether one is configured.
+    """
+    every = '<option value="">All documents</option>'
+    named = "".join(f'<option value="{shown(d.source)}">{shown(d.title)}</option>' for d in documents)
+    fields = (
+        f'<label>Document <select name="source">{every}{named}</select></label>'
+        '<label>Dated from <input type="date" name="since"></label>'
+        '<label>until <input type="date" name="until"></label>'
+        '<button type="reset">All documents</button>'
+    )
+    return (
+        '<form class="choice" aria-label="Choice of documents"><details><summary>All documents</summary>'
+        f'<div class="fields">{fields}</div></details>{_MODES if writes else ""}</form>'
+    )
+
+
+def health_html(trouble: str | None) -> str:
+    """Return whether the language model answers; trouble: why it does not."""
+    if trouble is None:
+        return '<p class="health">The language model answers.</p>'
+    return f'<p class="health bad">{shown(trouble)}</p>'

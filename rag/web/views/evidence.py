@@ -1,0 +1,140 @@
+"""The evidence beside a conversation as HTML: a card for each quote, and what came nearest where nothing answers.
+
+Pure functions from values to strings. ``rag.web.page`` calls it. Cards are named ``turn-N-note-M``, which is where the
+markers of ``conversation_view`` point.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from rag.values import Abstention, Answer, Citation, Hit, Span, percent
+from rag.web.turn import Turn
+from rag.web.views.markup import about, counted, problem, shown
+
+_SNIPPET_CHARS = 180  # of a passage that did not answer; the rest unfolds
+_CHANGED = "These characters are not there any more: the document was replaced or deleted after the answer."
+
+
+def evidence_html(turns: Sequence[Turn]) -> str:
+    """Return the evidence of all turns, newest first and unfolded, the earlier ones folded under their questions."""
+    groups = [
+        (turn, number, cards)
+        for number, turn in reversed(list(enumerate(turns, start=1)))
+        if (cards := _cards(turn, number))
+    ]
+    body = "".join(
+        f'<details class="group" id="turn-{number}-evidence" tabindex="-1"{" open" if not index else ""}>'
+        f"<summary>{shown(turn.question)}</summary>{cards}</details>"
+        for index, (turn, number, cards) in enumerate(groups)
+    )
+    hint = '<p class="hint">The passages behind an answer appear here, each with its exact place.</p>'
+    return f'<section class="evidence" aria-label="Evidence"><h2>Evidence</h2>{body or hint}</section>'
+
+
+def quote_html(citation: Citation) -> str:
+    """Return the quote, with the short answer in it marked more strongly."""
+    if citation.answer is None:
+        return shown(citation.quote)
+    start, end = citation.answer.start - citation.span.start, citation.answer.end - citation.span.start
+    before, short, after = citation.quote[:start], citation.quote[start:end], citation.quote[end:]
+    return f"{shown(before)}<strong>{shown(short)}</strong>{shown(after)}"
+
+
+def _cards(turn: Turn, number: int) -> str:
+    if isinstance(turn.result, Answer):
+        return "".join(_claim_cards(new, turn, number) for new in _by_claim(turn.result))
+    if not isinstance(turn.result, Abstention):
+        return ""
+    if turn.found is None:
+        head = "What came nearest. None of it answers the question surely enough."
+        return _passages(head, turn.result.nearest, "nearest", number)
+    head = f"Found by searching: {counted(len(turn.found), 'passage')}. None was found to answer the question."
+    return _passages(head, turn.found, "found", number)
+
+
+def _by_claim(answer: Answer) -> Iterator[list[Citation]]:
+    """Yield the citations of each claim that no claim before it had, so that every card stands once."""
+    seen: set[int] = set()
+    for claim in answer.claims:
+        new = [c for c in dict.fromkeys(claim.citations) if c.marker not in seen]
+        seen.update(c.marker for c in new)
+        yield new
+
+
+def _claim_cards(citations: Sequence[Citation], turn: Turn, number: int) -> str:
+    cards = "".join(_card(citation, turn, number) for citation in citations)
+    if len(citations) < 2:
+        return cards
+    n_sources = len({citation.source for citation in citations})
+    says = f"{n_sources} sources say this" if n_sources > 1 else f"{len(citations)} places say this"
+    return f'<section class="shared"><p class="hint">{says}:</p>{cards}</section>'
+
+
+def _card(citation: Citation, turn: Turn, number: int) -> str:
+    n = citation.marker
+    is_lost = n in turn.lost
+    before, after = _around(citation, turn)
+    opener = "" if is_lost else _opener(f'data-marker="{n}"', number, f"the document of footnote {n}")
+    return (
+        f'<article class="card" id="turn-{number}-note-{n}" tabindex="-1" aria-label="Footnote {n}">'
+        f'<header><a class="number" href="#turn-{number}-marker-{n}" aria-label="Footnote {n}, back to the answer">'
+        f"{n}</a><div><h3>{shown(citation.title)}</h3>{about(citation.publisher, citation.date)}</div></header>"
+        f"{problem(_CHANGED) if is_lost else ''}"
+        f"<blockquote>{shown(before)}<mark>{quote_html(citation)}</mark>{shown(after)}</blockquote>"
+        f"<footer>{_place(citation.source, citation.span, page=citation.page)}{opener}</footer></article>"
+    )
+
+
+def _around(citation: Citation, turn: Turn) -> tuple[str, str]:
+    """Return the text before and after the quote in the first passage that holds all of it; empty if none does."""
+    for hit in turn.result.hits if isinstance(turn.result, Answer) else ():
+        passage = hit.passage
+        if passage.doc_id == citation.doc_id and passage.span.covers(citation.span):
+            start, end = citation.span.start - passage.span.start, citation.span.end - passage.span.start
+            if passage.text[start:end] == citation.quote:
+                return passage.text[:start], passage.text[end:]
+    return "", ""
+
+
+def _passages(head: str, hits: Sequence[Hit], kind: str, number: int) -> str:
+    """Return passages under a line that says what they are. kind: nearest | found."""
+    items = "".join(_passage(hit, f'data-{kind}="{index}"', number) for index, hit in enumerate(hits))
+    return f'<p class="hint {kind}">{head}</p>{items}' if items or kind == "found" else ""
+
+
+def _passage(hit: Hit, which: str, number: int) -> str:
+    passage = hit.passage
+    opener = _opener(which, number, f"the document of this passage, {passage.source}") if passage.doc_id else ""
+    likely = f" · {percent(hit.score)} likely to answer" if hit.sentence else ""
+    return (
+        f'<details class="card nearest"><summary><span class="snippet">{shown(" ".join(_snippet(hit).split()))}</span>'
+        f"{_place(passage.source, hit.span, likely)}</summary>"
+        f"<blockquote>{_with_sentence(hit)}</blockquote><footer>{opener}</footer></details>"
+    )
+
+
+def _snippet(hit: Hit) -> str:
+    """Return the sentence that came nearest, or the passage's beginning."""
+    text = hit.text
+    return text if hit.sentence or len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
+
+
+def _with_sentence(hit: Hit) -> str:
+    """Return the passage, the sentence that came nearest marked in it."""
+    text = hit.passage.text
+    if hit.sentence is None:
+        return shown(text)
+    start, end = hit.span.start - hit.passage.span.start, hit.span.end - hit.passage.span.start
+    return f"{shown(text[:start])}<mark>{shown(hit.text)}</mark>{shown(text[end:])}"
+
+
+def _opener(which: str, number: int, what: str) -> str:
+    return (
+        f'<button type="button" class="link" data-wire="open" data-turn="{number}" {which} aria-haspopup="dialog" '
+        f'aria-label="Open {shown(what)}">Open document</button>'
+    )
+
+
+def _place(source: str, span: Span, more: str = "", *, page: int | None = None) -> str:
+    on_page = f"page {page}, " if page else ""
+    offsets = f'<span class="offsets">{on_page}characters {span.start}–{span.end}</span>'
+    return f'<span class="place"><code>{shown(source)}</code> {offsets}{more}</span>'
