@@ -5,8 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rag.models.evidence import Candidate, EvidenceModel, PassageEvidence, SentenceEvidence
-from rag.models.trained_evidence import TrainedEvidence
+from rag.models import Candidate, EvidenceModel, PassageEvidence, SentenceEvidence, TrainedEvidence
 
 
 class RetrievalScores:

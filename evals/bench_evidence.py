@@ -17,10 +17,8 @@ import numpy as np
 import psutil
 
 from rag import Rag, Settings
-from rag.models.encoder import SentenceEncoder
-from rag.models.evidence import Candidate
-from rag.models.trained_evidence import TrainedEvidence
-from rag.retrieval.search import Filters, retrieve
+from rag.models import Candidate, SentenceEncoder, TrainedEvidence
+from rag.retrieval import Filters, retrieve
 
 ROOT = Path(__file__).parents[1]
 MOST_PASSAGES = 10

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rag import Rag, Settings
-from rag.models.encoder import SentenceEncoder, Vectors
+from rag.models import SentenceEncoder, Vectors
 
 from .made_up_corpus import (
     PASSAGES_A_DOCUMENT,

@@ -33,8 +33,8 @@ from rich.table import Table
 from rag import Rag, Settings
 from rag.cli.terminal import UNWRAPPED_COLUMNS, fail, progress
 from rag.errors import RagError, UsageError
-from rag.index.ingest import OnProgress
-from rag.models.encoder import Encoder
+from rag.index import OnProgress
+from rag.models import Encoder
 
 from .lines import numbered_lines, values
 from .scores import intervals

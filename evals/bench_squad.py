@@ -32,7 +32,7 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from rag import Rag, Settings
 from rag.cli.terminal import fail, progress
 from rag.errors import RagError, UsageError
-from rag.index.ingest import OnProgress
+from rag.index import OnProgress
 
 from . import command
 from .bench_scifact import console, positive

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from rag import Rag, Settings
 from rag.errors import RagError, UsageError
-from rag.index.ingest import OnProgress
-from rag.models.trained_evidence import TrainedEvidence
+from rag.index import OnProgress
+from rag.models import TrainedEvidence
 from rag.values import Mode
 
 from .gate import measured as measured_gate

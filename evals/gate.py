@@ -20,11 +20,10 @@ from rich.table import Table
 
 from rag import Rag
 from rag.cli.terminal import UNWRAPPED_COLUMNS
-from rag.documents.sources import read_synonyms
+from rag.documents import read_synonyms
 from rag.errors import DocumentError, UsageError
-from rag.gate.check import gate
-from rag.models.evidence import Support
-from rag.models.trained_evidence import TrainedEvidence
+from rag.gate.claims import gate
+from rag.models import Support, TrainedEvidence
 from rag.values import Fault, Removed, Source
 
 from .gold import Place

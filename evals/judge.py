@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag.quoting.select import quotable_from
+from rag.quoting.quotes import quotable_from
 
 from . import metrics
 from .gold import Part, Place, Question

@@ -31,9 +31,8 @@ from rag.cli.batch import run_batch
 from rag.config import NOT_ANSWERING
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
-from rag.index.ingest import OnProgress
-from rag.models.encoder import Encoder
-from rag.models.evidence import Candidate, EvidenceModel, PassageEvidence, Support
+from rag.index import OnProgress
+from rag.models import Candidate, Encoder, EvidenceModel, PassageEvidence, Support
 from rag.records import Record, ask_record, dumped
 from rag.values import Mode
 

@@ -13,9 +13,8 @@ from typing import Any
 from rag.config import NOT_ANSWERING, SHAPING, Settings
 from rag.engine import Rag
 from rag.errors import UsageError
-from rag.models.encoder import Encoder
-from rag.models.evidence import EvidenceModel
-from rag.retrieval.search import RANKINGS, Ranking
+from rag.models import Encoder, EvidenceModel
+from rag.retrieval import RANKINGS, Ranking
 
 from .baselines import EVIDENCE_MODELS
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rag.config import Settings
     from rag.engine import Rag, Stage
     from rag.errors import RagError
-    from rag.index.ingest import IngestReport
+    from rag.index import IngestReport
     from rag.values import Abstention, Answer, Citation, Claim, Document, Hit, Passage, Span
 
 _HOME = {
@@ -25,7 +25,7 @@ _HOME = {
     "Claim": "rag.values",
     "Document": "rag.values",
     "Hit": "rag.values",
-    "IngestReport": "rag.index.ingest",
+    "IngestReport": "rag.index.ingestion",
     "Passage": "rag.values",
     "Rag": "rag.engine",
     "RagError": "rag.errors",

@@ -11,21 +11,33 @@ from functools import partial
 from pathlib import Path
 
 from rag.config import Settings
-from rag.documents.prepare import Prepared, Preparer, preview
+from rag.documents import Prepared, Preparer, preview
 from rag.errors import DocumentError, ModelFailed, UsageError
-from rag.index.bm25 import Query
-from rag.index.catalog import Entry, Listed
-from rag.index.index import Index
-from rag.index.ingest import IngestReport, OnProgress, ingest
-from rag.index.snapshot import Snapshot
-from rag.models.encoder import Encoder, SentenceEncoder, piece_limit
-from rag.models.evidence import EvidenceModel, PassageEvidence, likeliest
-from rag.models.trained_evidence import TrainedEvidence, min_probability_for
-from rag.quoting.select import QuestionEvidence, cite_all, select
+from rag.index import Entry, Index, IngestReport, Listed, OnProgress, Query, Snapshot, ingest
+from rag.models import (
+    Encoder,
+    EvidenceModel,
+    PassageEvidence,
+    SentenceEncoder,
+    TrainedEvidence,
+    likeliest,
+    min_probability_for,
+    piece_limit,
+)
+from rag.quoting import QuestionEvidence, cite_all, select
 from rag.results import ResultBuilder, nearest, no_evidence, nothing_found
-from rag.retrieval.condense import condense
-from rag.retrieval.question import objection, parts, question_itself
-from rag.retrieval.search import RANKINGS, Filters, Ranking, Retrieved, merge_hits, retrieve
+from rag.retrieval import (
+    RANKINGS,
+    Filters,
+    Ranking,
+    Retrieved,
+    condense,
+    merge_hits,
+    objection,
+    parts,
+    question_itself,
+    retrieve,
+)
 from rag.text.names import learn_names
 from rag.values import (
     Abstention,
@@ -39,8 +51,7 @@ from rag.values import (
     doc_id_of,
     span_of,
 )
-from rag.writing.language_model import LanguageModel, configured, first_word_s
-from rag.writing.write import Material, rewrite, write
+from rag.writing import LanguageModel, Material, configured, first_word_s, rewrite, write
 
 _NAMED_IN_CHARS = 2000  # of the conversation's end, in which names are looked for
 _NAMES_FROM_SENTENCES = 200  # sentences of the corpus about the same, from which kinds of names are learnt

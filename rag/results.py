@@ -8,12 +8,11 @@ from itertools import chain
 from typing import TypedDict
 
 from rag.config import Settings
-from rag.models.evidence import PassageEvidence, likeliest
-from rag.quoting.select import by_probability
-from rag.retrieval.search import Filters
+from rag.models import PassageEvidence, likeliest
+from rag.quoting import by_probability
+from rag.retrieval import Filters
 from rag.values import Abstention, Answer, Claim, Hit, Mode, Removed, Trace, percent
-from rag.writing.prompts import prompt_hash
-from rag.writing.write import Draft
+from rag.writing import Draft, prompt_hash
 
 _NEAREST = 5  # sentences shown beside a refusal
 

@@ -15,9 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from rag import Rag, Settings
 from rag.integrations import local_models as models
-from rag.models.encoder import SentenceEncoder, Vectors
-from rag.models.evidence import Candidate, PassageEvidence
-from rag.models.trained_evidence import TrainedEvidence
+from rag.models import Candidate, PassageEvidence, SentenceEncoder, TrainedEvidence, Vectors
 from rag.text.words import words
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import httpx
 import uvicorn
 
 from rag import Rag
-from rag.models.evidence import PassageEvidence
+from rag.models import PassageEvidence
 from rag.web.server.auth import read_accounts
 from rag.web.server.serve import _configured, application, listening
 

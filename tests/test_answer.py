@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import IndexDamaged, InvalidValue
-from rag.models.evidence import PassageEvidence, SentenceEvidence
-from rag.quoting.select import FURTHER, QuestionEvidence, Quote, cite_all, quotable_from, select
+from rag.models import PassageEvidence, SentenceEvidence
+from rag.quoting import QuestionEvidence, cite_all, select
+from rag.quoting.quotes import FURTHER, Quote, quotable_from
 from rag.text.duplicates import says_the_same
 from rag.text.words import words
 from rag.values import Answer, Citation, Document, Passage, Span, Trace

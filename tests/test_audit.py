@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import UsageError
-from rag.gate.audit import audit, read_records
-from rag.gate.check import Supported, cite_written, gate
+from rag.gate import Supported, audit, cite_written, read_records
+from rag.gate.claims import gate
 from rag.records import ask_record
 from rag.values import Abstention, Answer, Document, Trace
 from tests.test_verify import SOURCES, sure

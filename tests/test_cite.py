@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.gate.markers import Written, settled, shown, written_sentences
+from rag.gate import Written, settled, shown, written_sentences
 
 ONE = "Alpha signed the treaty."
 TWO = "Beta refused."

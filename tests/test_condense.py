@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import COMPANY, PAPER
 
-from rag.retrieval.condense import MAX_CARRIED_CHARS, MAX_FOLLOW_UP_CHARS, condense
+from rag.retrieval import condense
+from rag.retrieval.followups import MAX_CARRIED_CHARS, MAX_FOLLOW_UP_CHARS
 from rag.text.names import Names, learn_names
 from rag.values import History
 

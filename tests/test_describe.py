@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from rag.documents import read_synonyms
 from rag.documents.clean import exclusions, load_rules
 from rag.documents.describe import Description, describe
-from rag.documents.sources import Overrides, read_sources, read_synonyms
+from rag.documents.sources import Overrides, read_sources
 from rag.errors import DocumentError
 
 SEEDS = Path(__file__).parents[1] / "seeds"

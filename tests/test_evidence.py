@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from evals.baselines import EVIDENCE_MODELS, FirstSentence, RetrievalScores
 from rag import Settings
-from rag.models.evidence import Candidate
-from rag.quoting.select import FURTHER
+from rag.models import Candidate
+from rag.quoting.quotes import FURTHER
 from rag.values import Passage, Span
 
 MODEL = RetrievalScores()

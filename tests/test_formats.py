@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
 from rag import Answer, Rag
-from rag.documents.formats import LOADERS
+from rag.documents import LOADERS
 from rag.documents.formats.pdf import joined
 from rag.documents.formats.plain import Decoded
 from rag.errors import EmptyDocument, UndecodableText

@@ -10,9 +10,9 @@ import pytest
 
 from evals.gate import KINDS, Outcome, PassageAt, Sentence, judge, load, passages_of, rows, table
 from evals.gold import Place
-from rag.documents.sources import read_synonyms
+from rag.documents import read_synonyms
 from rag.errors import UsageError
-from rag.models.trained_evidence import TrainedEvidence
+from rag.models import TrainedEvidence
 from rag.values import Source
 from tests.conftest import SEEDS
 

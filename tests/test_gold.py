@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.gold import SEEDS_GOLD, Place, Question, imbalances, load, problems
-from rag.documents.files import find_documents
+from rag.documents import find_documents
 from rag.documents.load import load as load_document
 from rag.errors import RagError, UsageError
 

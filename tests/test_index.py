@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from rag import Rag, Settings
 from rag.config import BUNDLED_ENCODER
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, IndexMissing, IndexUnusable
-from rag.index.catalog import Catalog
+from rag.index import Catalog
 from rag.index.lexical import LexicalIndex
 from rag.index.vectors import Segment
 from rag.values import UNITS

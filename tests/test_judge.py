@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from evals.gold import Place, Question
 from evals.judge import LOST_AT, Outcome, ReadPassage, ReadSentence, by_probability, judge
-from rag.models.evidence import PassageEvidence, SentenceEvidence
-from rag.quoting.select import FURTHER
-from rag.quoting.select import by_probability as quotes_by_probability
+from rag.models import PassageEvidence, SentenceEvidence
+from rag.quoting import by_probability as quotes_by_probability
+from rag.quoting.quotes import FURTHER
 from rag.records import Record, ask_record, error_record
 from rag.values import Abstention, Answer, Citation, Claim, Hit, Passage, Span, Trace
 

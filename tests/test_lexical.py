@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag import Rag, Settings
-from rag.documents.prepare import Prepared
+from rag.documents import Prepared
 from rag.errors import IndexDamaged
+from rag.index import spelt_as_in
 from rag.index.bm25 import UnitIndex
-from rag.index.lexical import LexicalIndex, spelt_as_in
+from rag.index.lexical import LexicalIndex
 from rag.index.transaction import units_of
 from rag.text.synonyms import rephrasings
 from rag.text.words import content_words, fold, words

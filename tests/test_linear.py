@@ -16,7 +16,7 @@ from rag.documents.formats.pdf import joined, without_running_lines
 from rag.documents.formats.plain import load_plain
 from rag.documents.sources import Overrides
 from rag.documents.split import split
-from rag.gate.markers import settled, shown, unmarked, written_sentences
+from rag.gate import settled, shown, unmarked, written_sentences
 from rag.gate.rules.negation import contradicts
 from rag.gate.rules.opposites import opposed
 from rag.gate.rules.overstatement import absolute, still
@@ -28,8 +28,7 @@ from rag.gate.rules.semantic_roles import turned
 from rag.gate.rules.shared_words import most_shared, moved, n_shared, overlap
 from rag.gate.rules.speakers import speakers
 from rag.plaintext import answer_in
-from rag.retrieval.condense import condense
-from rag.retrieval.question import objection, parts, question_itself
+from rag.retrieval import condense, objection, parts, question_itself
 from rag.text.duplicates import says_the_same
 from rag.text.names import learn_names
 from rag.text.sentences import sentences

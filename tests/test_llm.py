@@ -31,7 +31,8 @@ from llm_server import (
 
 from rag import Settings
 from rag.errors import ModelFailed, SettingsError
-from rag.writing.language_model import MAX_RETRIES, OPENAI_LIKE, ChatModel, LanguageModel, configured
+from rag.writing import LanguageModel, configured
+from rag.writing.language_model import MAX_RETRIES, OPENAI_LIKE, ChatModel
 
 KEY = "sk-very-secret"
 PATIENCE_S = 30.0  # where nothing hangs; machines are busy

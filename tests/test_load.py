@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.documents.files import FoundFile, find_documents
-from rag.documents.formats import LOADERS
+from rag.documents import LOADERS, FoundFile, find_documents
 from rag.documents.formats.plain import Decoded
 from rag.documents.load import LoadedText, load
 from rag.errors import (

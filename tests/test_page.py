@@ -26,7 +26,7 @@ from playwright.sync_api import Locator, expect
 
 from rag import Rag, Settings
 from rag.errors import IndexMissing, PortInUse
-from rag.models.encoder import SentenceEncoder, Vectors
+from rag.models import SentenceEncoder, Vectors
 from rag.records import ask_record, search_record
 from rag.web.conversation import Conversation
 from rag.web.page import converse, documents, opening

@@ -17,7 +17,7 @@ from gradio.state_holder import StateHolder
 
 from rag import Rag
 from rag.errors import UsageError
-from rag.models.encoder import Vectors
+from rag.models import Vectors
 from rag.records import ask_record
 from rag.values import Abstention, Trace
 from rag.web.conversation import STOPPED, Asked, Conversation

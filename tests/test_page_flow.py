@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import Page, expect
 
 from rag import Answer, Rag, Settings
-from rag.models.encoder import SentenceEncoder
+from rag.models import SentenceEncoder
 from rag.records import ask_record
 
 

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 from evals.feedback import drafts
 from rag import Answer, Rag, Settings
 from rag.errors import IndexUnusable, UsageError
-from rag.models.encoder import SentenceEncoder
+from rag.models import SentenceEncoder
 from rag.records import Record, ask_record
 from rag.values import Citation, Claim, Span, Trace
 from rag.web.export import turn_markdown

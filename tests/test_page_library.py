@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from playwright.sync_api import Page, expect
 
 from rag import Answer, Rag, Settings
-from rag.documents.formats import LOADERS
+from rag.documents import LOADERS
 from rag.errors import UsageError
-from rag.models.encoder import SentenceEncoder
+from rag.models import SentenceEncoder
 from rag.web import library
 from rag.web.library import Received, add, delete, file_name, folder_of, reread, unread
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.index.catalog import Entry, Listed
+from rag.index import Entry, Listed
 from rag.values import Abstention, Answer, Citation, Claim, Document, Exclusion, Hit, Passage, Removed, Span, Trace
 from rag.web.turn import Turn
 from rag.web.views.choice import choice_html, health_html

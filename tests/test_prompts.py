@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import InvalidValue
-from rag.gate.markers import written_sentences
+from rag.gate import written_sentences
 from rag.text.tokens import token_limit
 from rag.values import Document, Passage, Removed, Source, Span
+from rag.writing import prompt_hash
 from rag.writing.prompts import (
     ANSWER_TOKENS,
     FAULTS,
@@ -19,7 +20,6 @@ from rag.writing.prompts import (
     checked,
     condense_prompt,
     pack,
-    prompt_hash,
     repair_prompt,
     room_for_passages,
     write_prompt,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.retrieval.question import MAX_PARTS, objection, parts, question_itself
+from rag.retrieval import objection, parts, question_itself
+from rag.retrieval.question import MAX_PARTS
 
 
 def refusal(text: str) -> str | None:

@@ -8,10 +8,10 @@ import pytest
 from tokenizers import Tokenizer
 
 from rag.errors import ModelUnavailable
+from rag.models import Candidate, TrainedEvidence
 from rag.models.encoder import bundled_folder
-from rag.models.evidence import Candidate
 from rag.models.reader import MARK, MAX_PIECES, Reader, encode_pair
-from rag.models.trained_evidence import FEATURES, WEIGHTS, TrainedEvidence, features
+from rag.models.trained_evidence import FEATURES, WEIGHTS, features
 from rag.values import Passage, Span
 
 SENTENCES = ("The bridge was opened in 1931.", "It cost 4 million crowns.", "Nobody knows who designed it.")

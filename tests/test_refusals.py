@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.gate.markers import written_sentences
+from rag.gate import written_sentences
 from rag.writing.refusals import REFUSAL, is_refusal, refuses
 
 REFUSALS = [

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from rag import Rag
 from rag.errors import UsageError
-from rag.index.snapshot import Snapshot
-from rag.models.encoder import SentenceEncoder
-from rag.retrieval.search import RANKINGS as ALL_RANKINGS
-from rag.retrieval.search import Filters, Ranking, Retrieved, fuse, retrieve
+from rag.index import Snapshot
+from rag.models import SentenceEncoder
+from rag.retrieval import RANKINGS as ALL_RANKINGS
+from rag.retrieval import Filters, Ranking, Retrieved, retrieve
+from rag.retrieval.search import fuse
 from rag.values import UNITS, doc_id_of, unit_id
 
 Open = Callable[..., Rag]

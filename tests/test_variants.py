@@ -15,7 +15,7 @@ from evals.variants import RETRIEVALS, Variant, variants
 from rag import Rag
 from rag.config import SHAPING, Settings
 from rag.errors import RagError, SettingsError, UsageError
-from rag.retrieval.search import RANKINGS
+from rag.retrieval import RANKINGS
 from rag.values import Abstention, Answer
 
 Open = Callable[..., Rag]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.gate.check import Supported, check, cite_written, gate
-from rag.gate.markers import Written, shown
+from rag.gate import Supported, Written, check, cite_written, shown
+from rag.gate.claims import gate
 from rag.text.sentences import sentences
 from rag.values import Answer, Document, Passage, Removed, Source, Span, Trace
 

@@ -35,13 +35,11 @@ from evals.train.measure_reader import calibration_error, risk_coverage
 from evals.train.reading import Question, is_held_out, load
 from rag import Settings
 from rag.engine import Rag
-from rag.index.snapshot import Snapshot
-from rag.models.encoder import SentenceEncoder
-from rag.models.evidence import Candidate
+from rag.index import Snapshot
+from rag.models import Candidate, SentenceEncoder
 from rag.models.reader import Reader
 from rag.models.trained_evidence import FEATURES, WEIGHTS, features
-from rag.retrieval.question import question_itself
-from rag.retrieval.search import Filters, retrieve
+from rag.retrieval import Filters, question_itself, retrieve
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {"squad2_tune": 0.35, "squadshifts_new_wiki": 0.4, "nq_oracle": 0.25}  # shares of the questions asked

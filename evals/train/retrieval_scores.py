@@ -30,9 +30,9 @@ from sklearn.metrics import roc_auc_score
 
 from rag import Settings
 from rag.engine import Rag
-from rag.index.snapshot import Snapshot
-from rag.models.encoder import SentenceEncoder
-from rag.retrieval.search import Filters, retrieve
+from rag.index import Snapshot
+from rag.models import SentenceEncoder
+from rag.retrieval import Filters, retrieve
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT / "evals" / "retrieval_scores.json"

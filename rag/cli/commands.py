@@ -184,7 +184,7 @@ def verify(
 ) -> None:
     """Check stored answers against their sources, without any model."""
     from rag.cli.render import verdicts_record, verdicts_text
-    from rag.gate.audit import audit, read_records
+    from rag.gate import audit, read_records
 
     records = read_records(answer)
     with _rag(index).index.read() as reading:

@@ -85,7 +85,7 @@ def _described(model: "LocalModel") -> str:
 
 def _answering(settings: "Settings") -> str:
     """Ask the configured model for a word. Raises ModelFailed, whose line says why it does not answer."""
-    from rag.writing.language_model import configured, first_word_s
+    from rag.writing import configured, first_word_s
 
     model = configured(settings)
     if model is None:

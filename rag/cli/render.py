@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from rag.documents.prepare import Prepared
+from rag.documents import Prepared
 from rag.errors import DocumentError
-from rag.gate.audit import ClaimCheck
-from rag.index.ingest import IngestReport
+from rag.gate import ClaimCheck
+from rag.index import IngestReport
 from rag.plaintext import NEAREST, REFUSED, footnote, hit_place, score, snippet
 from rag.records import Record
 from rag.text.characters import printable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rag.text.characters import printable
 
 if TYPE_CHECKING:
-    from rag.index.ingest import OnProgress
+    from rag.index import OnProgress
 
 UNWRAPPED_COLUMNS = 1_000_000  # of a file or pipe, where nothing is to be wrapped
 

@@ -1,1 +1,18 @@
 """From a file to passages: read it, mark what is left out, describe it, split it."""
+
+from rag.documents.files import FoundFile, find_documents, is_there
+from rag.documents.formats import LOADERS
+from rag.documents.prepare import Prepared, Preparer, absolute, preview
+from rag.documents.sources import read_synonyms
+
+__all__ = [
+    "LOADERS",
+    "FoundFile",
+    "Prepared",
+    "Preparer",
+    "absolute",
+    "find_documents",
+    "is_there",
+    "preview",
+    "read_synonyms",
+]

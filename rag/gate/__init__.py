@@ -1,1 +1,19 @@
 """What lets a written sentence pass, and what checks stored answers again."""
+
+from rag.gate.claims import Supported, check, cite_written
+from rag.gate.markers import Written, settled, shown, unmarked, written_sentences
+from rag.gate.stored_answers import ClaimCheck, audit, read_records
+
+__all__ = [
+    "ClaimCheck",
+    "Supported",
+    "Written",
+    "audit",
+    "check",
+    "cite_written",
+    "read_records",
+    "settled",
+    "shown",
+    "unmarked",
+    "written_sentences",
+]

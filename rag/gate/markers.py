@@ -1,6 +1,6 @@
 """Markers in a text that a model wrote: which sentence cites what, whatever form the markers have.
 
-Whether a marker means a passage, and whether that passage says so, ``rag.gate.check`` decides. A line is cut behind
+Whether a marker means a passage, and whether that passage says so, ``rag.gate.claims`` decides. A line is cut behind
 each marker that ends a sentence, by what stands around it and nothing else, so that more text can come while the
 sentences before stay as they are.
 """

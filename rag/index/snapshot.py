@@ -7,7 +7,7 @@ from rag.errors import IndexDamaged
 from rag.index.catalog import Catalog
 from rag.index.lexical import LexicalIndex
 from rag.index.vectors import Segment
-from rag.models.encoder import Vectors
+from rag.models import Vectors
 from rag.values import Unit, doc_id_of
 
 _MAX_NAMED_DOCUMENTS = 1_000  # in a filter; Chroma puts each name into one SQL statement, which takes some 32,000

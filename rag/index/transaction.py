@@ -12,7 +12,7 @@ from rag.index.catalog import Catalog, Entry
 from rag.index.files import IndexFiles
 from rag.index.lexical import LexicalIndex
 from rag.index.vectors import Segment
-from rag.models.encoder import Vectors
+from rag.models import Vectors
 from rag.values import UNITS, Passage, Unit, unit_id
 
 _MERGE_UP_TO = 2  # segments up to twice the size of what is added are merged with it

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rag.errors import IndexDamaged, IndexUnusable, StorageFull
-from rag.models.encoder import Vectors
+from rag.models import Vectors
 from rag.values import UNITS, Unit, doc_id_of
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from typing import IO, Any
 from filelock import FileLock
 
 from rag.errors import ModelUnavailable, PortInUse, UsageError
-from rag.writing.language_model import CONTEXT_TOKENS
+from rag.writing import CONTEXT_TOKENS
 
 OnProgress = Callable[[int, int, str], None]  # megabytes here, megabytes in all, what is at work
 HOST = "127.0.0.1"  # a model server has no login

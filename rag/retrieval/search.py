@@ -11,11 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rag.errors import UsageError
-from rag.index.bm25 import Query
-from rag.index.lexical import spelt_as_in
-from rag.index.snapshot import Snapshot
-from rag.models.encoder import Encoder, Vectors
-from rag.models.evidence import Candidate
+from rag.index import Query, Snapshot, spelt_as_in
+from rag.models import Candidate, Encoder, Vectors
 from rag.text.synonyms import rephrasings
 from rag.values import Hit, Passage, Unit, doc_id_of, span_of, unit_id
 

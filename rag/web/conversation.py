@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from rag.engine import Rag, Stage
 from rag.errors import RagError, UsageError
-from rag.retrieval.search import Filters
+from rag.retrieval import Filters
 from rag.values import Abstention, Claim, Hit, Mode
 from rag.web.server.api import UNEXPECTED, report
 from rag.web.turn import Turn, Turns, history_of

@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, NamedTuple
 
-from rag.documents.formats import LOADERS
+from rag.documents import LOADERS
 from rag.engine import Rag
 from rag.errors import IndexLocked, IndexMissing, RagError, UsageError
-from rag.index.catalog import Listed
-from rag.index.ingest import OnProgress
+from rag.index import Listed, OnProgress
 from rag.web.server.background import Reader, reader
 from rag.web.server.limits import MAX_UPLOAD_FILES
 

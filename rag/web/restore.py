@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rag.engine import Rag
 from rag.errors import IndexMissing, InvalidValue, UsageError
-from rag.index.snapshot import Snapshot
+from rag.index import Snapshot
 from rag.values import Abstention, Answer, Citation, Claim, Fault, Hit, Mode, Passage, Removed, Result, Span, Trace
 from rag.web.turn import Turn, Turns, Verdict
 

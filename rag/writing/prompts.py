@@ -18,7 +18,7 @@ from importlib.resources import files
 from string import Template
 
 from rag.errors import InvalidValue
-from rag.gate.markers import unmarked
+from rag.gate import unmarked
 from rag.text.tokens import MIN_LIMIT, token_limit
 from rag.values import Document, Fault, History, Passage, Removed, Source, Span
 from rag.writing.refusals import REFUSAL

@@ -2,7 +2,7 @@
 
 import re
 
-from rag.gate.markers import Written, written_sentences
+from rag.gate import Written, written_sentences
 
 REFUSAL = "The passages do not answer this question."  # what models are told to write
 

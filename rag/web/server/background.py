@@ -22,7 +22,7 @@ from rag import errors
 from rag.config import SECRET, Settings
 from rag.engine import Rag
 from rag.errors import DocumentError, RagError
-from rag.index.ingest import IngestReport, OnProgress
+from rag.index import IngestReport, OnProgress
 from rag.web.server.limits import READ_MEMORY_MB, READ_S, READ_S_PER_MB
 
 _NICE = 10  # a question is answered first, on the same cores

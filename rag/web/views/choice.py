@@ -5,7 +5,7 @@ Pure functions from values to strings. ``rag.web.page`` calls it.
 
 from collections.abc import Sequence
 
-from rag.index.catalog import Listed
+from rag.index import Listed
 from rag.web.views.markup import shown
 
 _MODES = (

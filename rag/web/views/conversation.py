@@ -6,7 +6,7 @@ handlers it wants, with its other ``data-`` attributes as arguments.
 
 from collections.abc import Sequence
 
-from rag.index.catalog import Listed
+from rag.index import Listed
 from rag.records import ask_record
 from rag.values import Abstention, Answer, Citation, Claim, Result
 from rag.web.export import turn_markdown

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag.index.catalog import Entry
+from rag.index import Entry
 from rag.values import Abstention, Citation, Exclusion, Span
 from rag.web.turn import Turns
 from rag.web.views.markup import about, counted, problem, shown

@@ -1,7 +1,7 @@
 """Stored answers checked again, without any model: whether quotes stand in their places and carry their claims.
 
-Takes the records that ``rag ask --json`` and ``--batch`` write and repeats every check of ``rag.gate.check`` that needs
-no model, with the quotes alone.
+Takes the records that ``rag ask --json`` and ``--batch`` write and repeats, with the quotes alone, every check of
+``rag.gate.claims`` that needs no model.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from rag.errors import UsageError
-from rag.gate.check import (
+from rag.gate.claims import (
     Place,
     fault_of_facts,
     fault_of_meaning,

@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from rag.config import Settings
-from rag.documents.files import FoundFile, find_documents, is_there
-from rag.documents.prepare import Prepared, Preparer, absolute
-from rag.documents.sources import read_synonyms
+from rag.documents import FoundFile, Prepared, Preparer, absolute, find_documents, is_there, read_synonyms
 from rag.errors import DocumentError, SourceTaken
 from rag.index.catalog import Catalog, Entry
 from rag.index.index import Index
 from rag.index.transaction import Transaction, units_of
-from rag.models.encoder import Encoder, Vectors, piece_limit
+from rag.models import Encoder, Vectors, piece_limit
 from rag.values import UNITS, Unit
 
 _FLUSH_TEXTS = 2048  # collected before embedding: enough to put texts of like length together, little enough to hold

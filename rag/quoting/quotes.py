@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rag.errors import IndexDamaged
-from rag.models.evidence import PassageEvidence, SentenceEvidence, likeliest
+from rag.models import PassageEvidence, SentenceEvidence, likeliest
 from rag.text.duplicates import says_the_same
 from rag.values import Citation, Claim, Document, Passage, Span
 

@@ -29,7 +29,7 @@ from rag.gate.rules.semantic_roles import turned
 from rag.gate.rules.shared_words import most_shared, moved, overlap
 from rag.gate.rules.speakers import misattributed, speakers
 from rag.gate.rules.unknown_names import exchanged, first_unknown, mentions
-from rag.models.evidence import Support
+from rag.models import Support
 from rag.text.sentences import sentences
 from rag.text.words import fold
 from rag.values import Citation, Claim, Document, Fault, Removed, Source, Span

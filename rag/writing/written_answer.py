@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from rag.errors import ModelFailed
-from rag.gate.check import Supported, check, cite_written
-from rag.gate.markers import Written, settled, shown, written_sentences
-from rag.index.catalog import Catalog
-from rag.models.evidence import PassageEvidence, Support
+from rag.gate import Supported, Written, check, cite_written, settled, shown, written_sentences
+from rag.index import Catalog
+from rag.models import PassageEvidence, Support
 from rag.text.duplicates import says_the_same
 from rag.values import Claim, History, Removed, Source, Span
 from rag.writing.language_model import LanguageModel
