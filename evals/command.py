@@ -40,7 +40,7 @@ def run(
     index: Path | None,
     out: Path,
     split: Split = "all",
-    mode: Mode = "quotes",
+    mode: Mode | None = None,
     vary: Sequence[str] = (),
     baseline: Summary | None = None,
     on_progress: OnProgress = lambda *_: None,

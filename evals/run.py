@@ -91,7 +91,7 @@ def evaluate(
     out: Path,
     variant: Variant,
     split: str = "all",
-    mode: Mode = "quotes",
+    mode: Mode | None = None,
     baseline: Mapping[str, Any] | None = None,
     gate: Sequence[Mapping[str, Any]] = (),
     encoder: Encoder | None = None,
@@ -106,6 +106,7 @@ def evaluate(
     started = time.monotonic()
     recorder = Recorder(variant.model())
     rag = variant.open(index_dir, evidence=recorder, encoder=encoder)
+    mode = mode or rag.default_mode
     try:
         texts = {entry.document.source: entry.document.text for entry in rag.documents()}
         if found := problems(questions, texts.get):

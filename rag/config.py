@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag.errors import SettingsError
+from rag.options import MAX_TOP_K
 
 BUNDLED_ENCODER = "all-MiniLM-L6-v2"
 SHAPING = ("encoder", "max_passage_tokens", "overlap_sentences")
@@ -40,7 +41,7 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=256, description="torch threads; 0 means one for each core this process may use")
     max_file_mb: int = Field(50, ge=1, le=4096, description="megabytes; a larger file is refused rather than read")
-    top_k: int = Field(10, ge=1, le=100, description="hits that a search returns when the caller names no number")
+    top_k: int = Field(10, ge=1, le=MAX_TOP_K, description="hits that a search returns when the caller names no number")
     candidates: int = Field(
         50, ge=5, le=500, description="units taken from each ranking before fusion; beyond 50 the seeds gain nothing"
     )

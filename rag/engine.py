@@ -6,6 +6,7 @@ needed.
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from rag.config import Settings
 from rag.documents import Prepared, Preparer, preview
 from rag.errors import DocumentError, ModelFailed, UsageError
-from rag.index import Entry, Index, IngestReport, Listed, OnProgress, Query, Snapshot, ingest
+from rag.index import Catalog, Entry, Index, IngestReport, Listed, OnProgress, Query, Snapshot, ingest
 from rag.models import (
     Encoder,
     EvidenceModel,
@@ -130,6 +131,11 @@ class Rag:
         """Load what an ingest needs."""
         self._encoder.encode(["warm up"])
 
+    @property
+    def default_mode(self) -> Mode:
+        """How a question is answered that names no mode: written where a language model is configured."""
+        return "written" if self._writer else "quotes"
+
     def check_model(self) -> str | None:
         """Ask the configured language model for a word; return None if it answers, else the line that says why not."""
         if self._writer is None:
@@ -143,6 +149,12 @@ class Rag:
     def close(self) -> None:
         """Give the files of the index back; the next question opens them again."""
         self.index.close()
+
+    @contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        """Hold the catalogue as it is now: documents by their source, passages by their place, synonyms."""
+        with self.index.read() as snapshot:
+            yield snapshot.catalog
 
     def check(self) -> int:
         """Return the version of the index; raises IndexUnusable, as every question would, if it cannot be read."""

@@ -1,14 +1,12 @@
-"""Values as JSON objects: the one form in which results leave Footnote, whatever the surface; and a day on its way in.
+"""Values as JSON objects: the one form in which results leave Footnote, whatever the surface.
 
 The schemas are written out in ``docs/schemas`` and pinned by tests.
 """
 
-import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rag.errors import UsageError
 from rag.values import Abstention, Answer, Citation, Hit, Result, Span, Trace
 
 Record = dict[str, Any]
@@ -95,14 +93,6 @@ def trace_record(trace: Trace) -> Record:
 def error_record(message: str, *, question_id: str | None = None) -> Record:
     """Return what stands in a batch in the place of a line that could not be answered."""
     return {"id": question_id, "error": message}
-
-
-def parse_day(name: str, text: str | None) -> dt.date | None:
-    """Return the day that a program or user wrote; none for nothing. Raises UsageError that says what was meant."""
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{name} {text}: not a day; write it as YYYY-MM-DD") from error
 
 
 def dumped(record: Mapping[str, Any]) -> str:

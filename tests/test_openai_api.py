@@ -167,7 +167,7 @@ def test_a_configured_language_model_is_a_second_one(seeds_index: Path, encoder:
     settings = Settings(index_dir=seeds_index, llm_base_url="http://127.0.0.1:1/v1", llm_model="any")
     with served(Rag(settings, encoder=encoder)) as url:
         names = [model["id"] for model in httpx.get(f"{url}/v1/models").json()["data"]]
-    assert names == ["footnote", "footnote-written"]
+    assert names == ["footnote", "footnote-quotes", "footnote-written"]
 
 
 def test_the_key_is_user_and_password(seeds_index: Path, encoder: Any):

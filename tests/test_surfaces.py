@@ -5,15 +5,22 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from commands import RAG, environment, here, in_a_process
 from gradio_client import Client
+from llm_server import LlmServer, says
+from serving import chat, served
 
-from rag import Rag
+from rag import Rag, Settings
+from rag.integrations.mcp import server as mcp_server
+from rag.models import SentenceEncoder
 from rag.records import ask_record
+from rag.web.conversation import Conversation, replies
 
 ELECTION = "Who won the early presidential election with over 81% of the vote?"
 QUESTIONS: dict[str, tuple[str, list[tuple[str, str]]]] = {
@@ -100,3 +107,44 @@ def test_the_page_gives_programs_the_record_of_the_python_interface(name: str, b
     asked, before = QUESTIONS[name]
     record = page.predict(asked, history=[list(turn) for turn in before], api_name="/ask")
     assert comparable(record) == comparable(by_python[name])
+
+
+WRITTEN = "Tokayev won the early presidential election with over 81% of the vote. [1]"
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["with a language model", "without"])
+def test_every_surface_answers_in_the_same_mode_by_default(
+    writes: bool, seeds_index: Path, encoder: SentenceEncoder, llm_server: LlmServer, tmp_path: Path
+):
+    llm_server.behave = says(WRITTEN)
+    model = {"llm_base_url": llm_server.url, "llm_model": "m"} if writes else {}
+    variables = {f"RAG_{name.upper()}": value for name, value in model.items()}
+    rag = Rag(Settings(index_dir=seeds_index, **model), encoder=encoder)
+    modes = {"Python": ask_record(rag.ask(ELECTION))["mode"]}
+    modes["command"] = json.loads(here("ask", ELECTION, "--index", seeds_index, "--json", **variables).stdout)["mode"]
+    (tmp_path / "in.jsonl").write_text(json.dumps({"question": ELECTION}), encoding="utf-8")
+    here("ask", "--batch", tmp_path / "in.jsonl", "--out", tmp_path / "out", "--index", seeds_index, **variables)
+    modes["batch"] = json.loads((tmp_path / "out").read_text(encoding="utf-8"))["mode"]
+    with ThreadPoolExecutor(1) as thread:  # an event loop of its own: browser tests keep one in the main thread
+        called = thread.submit(anyio.run, mcp_server(rag).call_tool, "ask_documents", {"question": ELECTION}).result()
+    modes["MCP"] = called.structured_content["mode"]
+    with served(rag) as url:
+        modes["/v1"] = chat(url).json()["choices"][0]["message"]["footnote"]["mode"]
+        client = Client(url, verbose=False)
+        modes["/ask"] = client.predict(ELECTION, api_name="/ask")["mode"]
+        client.close()
+    conversation = Conversation()
+    *_, turn = replies(rag, conversation.begin(ELECTION, ""))
+    assert turn.result
+    modes["page"] = turn.result.mode
+    rag.close()
+    assert modes == dict.fromkeys(modes, "written" if writes else "quotes")
+    assert len(modes) == 7
+
+
+def test_the_number_of_passages_is_that_of_the_setting_wherever_none_is_named(seeds_index: Path, seeds: Rag):
+    found = json.loads(here("search", ELECTION, "--index", seeds_index, "--json", RAG_TOP_K="3").stdout)
+    assert len(found["hits"]) == 3
+    found = json.loads(here("search", ELECTION, "-k", "2", "--index", seeds_index, "--json", RAG_TOP_K="3").stdout)
+    assert len(found["hits"]) == 2
+    assert len(seeds.search(ELECTION)) == seeds.settings.top_k

@@ -17,7 +17,7 @@ import typer
 from rag.cli import models
 from rag.cli.terminal import UNWRAPPED_COLUMNS, fail, progress
 from rag.errors import DocumentError, RagError, UsageError
-from rag.records import parse_day
+from rag.options import MAX_TOP_K, MODE, SINCE, SOURCE, TOP_K, UNTIL, filters
 
 if TYPE_CHECKING:
     from rag.engine import Rag
@@ -44,13 +44,11 @@ BatchOption = Annotated[
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write records to JSONL, in the same order.")]
 ModeOption = Annotated[
     Literal["quotes", "written"] | None,
-    typer.Option(
-        help="Verbatim quotes, or checked sentences by the language model; the latter where one is configured."
-    ),
+    typer.Option(help=MODE),
 ]
-SourceOption = Annotated[str | None, typer.Option(help="Only this document, or this folder of documents.")]
-SinceOption = Annotated[str | None, typer.Option(help="Only documents dated on or after this day, YYYY-MM-DD.")]
-UntilOption = Annotated[str | None, typer.Option(help="Only documents dated on or before this day, YYYY-MM-DD.")]
+SourceOption = Annotated[str | None, typer.Option(help=SOURCE)]
+SinceOption = Annotated[str | None, typer.Option(help=SINCE)]
+UntilOption = Annotated[str | None, typer.Option(help=UNTIL)]
 
 
 def main() -> None:
@@ -108,7 +106,7 @@ def ingest(
 @app.command()
 def search(
     question: Annotated[str | None, typer.Argument(help="What to look for.")] = None,
-    top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="Number of passages.")] = 10,
+    top_k: Annotated[int | None, typer.Option("-k", min=1, max=MAX_TOP_K, help=TOP_K)] = None,
     source: SourceOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -121,17 +119,17 @@ def search(
     from rag.cli.render import hits_text
     from rag.records import search_record
 
-    filters = _filters(source, since, until)
+    chosen = filters(source, since, until, prefix="--")
     rag = _rag(index)
 
     def answer(line: dict[str, Any]) -> "Record":
-        hits = rag.search(line["question"], top_k=top_k, **filters)
+        hits = rag.search(line["question"], top_k=top_k, **chosen)
         return search_record(line["question"], hits, question_id=line.get("id"))
 
     if _is_batch(question, batch, out):
         rag.check()  # before --out is emptied
         raise typer.Exit(_run_batch(batch, out, answer))
-    hits = rag.search(str(question), top_k=top_k, **filters)
+    hits = rag.search(str(question), top_k=top_k, **chosen)
     _say(hits, as_json=as_json, record=lambda found: search_record(str(question), found), text=hits_text)
 
 
@@ -151,7 +149,7 @@ def ask(
     from rag.cli.render import result_text
     from rag.records import ask_record
 
-    options = {"mode": mode, **_filters(source, since, until)}
+    options = {"mode": mode, **filters(source, since, until, prefix="--")}
     rag = _rag(index)
 
     def answer(line: dict[str, Any]) -> "Record":
@@ -187,8 +185,7 @@ def verify(
     from rag.gate import audit, read_records
 
     records = read_records(answer)
-    with _rag(index).index.read() as reading:
-        catalog = reading.catalog
+    with _rag(index).catalog() as catalog:
         verdicts = [v for r in records for v in audit(r, catalog.document_by_source, synonyms=catalog.synonyms())]
     _say(verdicts, as_json=as_json, record=verdicts_record, text=verdicts_text)
     for verdict in verdicts:
@@ -218,9 +215,7 @@ def evaluate(
         Path | None, typer.Option(readable=False, help="summary.json to compare with; exit code 1 if quality dropped.")
     ] = None,
     split: Annotated[Literal["dev", "test", "all"], typer.Option(help="Which of the questions.")] = "all",
-    mode: Annotated[
-        Literal["quotes", "written"], typer.Option(help="How answers are made; written needs a language model.")
-    ] = "quotes",
+    mode: ModeOption = None,
     vary: Annotated[
         list[str] | None, typer.Option(help="NAME=value,value: retrieval, evidence or a setting; may be repeated.")
     ] = None,
@@ -304,10 +299,6 @@ def _log_level() -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:300]
-
-
-def _filters(source: str | None, since: str | None, until: str | None) -> dict[str, Any]:
-    return {"source": source, "since": parse_day("--since", since), "until": parse_day("--until", until)}
 
 
 def _is_batch(question: str | None, batch: Path | None, out: Path | None) -> bool:

@@ -1,4 +1,4 @@
-"""From a file to passages: read it, mark what is left out, describe it, split it."""
+"""Turn files into passages: read, mark exclusions, describe and split."""
 
 from rag.documents.files import FoundFile, find_documents, is_there
 from rag.documents.formats import LOADERS

@@ -1,7 +1,7 @@
-"""Mark the lines of a text that are no part of what it says: navigation, captions, repetitions.
+"""Mark the lines of a text that are not content: navigation, captions, repetitions.
 
-Nothing is rewritten: the result is a list of spans to leave out, each with the rule that chose it and its reason. What
-to look for is data (``clean_rules.toml``, whose head explains the fields); this module only knows how to apply it.
+Nothing is rewritten: the result is a list of spans to leave out, each with the rule that matched and its reason. The
+rules live in ``clean_rules.toml``, which documents its fields at the top; this module only applies them.
 """
 
 import re
@@ -20,9 +20,9 @@ DEFAULT_RULES = Path(__file__).with_name("clean_rules.toml")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that holds more than white space: ``[start, end)`` without its newline, and its text stripped.
+    """A non-blank line: ``[start, end)`` without its newline, and its stripped text.
 
-    number: counts all lines from 0, also blank ones, so that neighbours differ by 1.
+    number: counts all lines from 0, including blank ones, so that adjacent lines differ by 1.
     """
 
     number: int
@@ -33,13 +33,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of line to leave out; a line has to meet every condition that is set.
+    """One kind of line to leave out; a line must meet every condition that is set.
 
-    pattern: has to match the whole stripped line.
-    matcher: a condition that no pattern can state, by its name in ``MATCHERS``.
-    min_chars: from what length on a line counts as a repeated paragraph, for the matcher of that name.
-    max_chars: the longest stripped line; 0 sets no bound.
-    follows, precedes: the line directly above (below) was left out by one of these rules, or by this one.
+    pattern: must match the whole stripped line.
+    matcher: the name in ``MATCHERS`` of a condition that no pattern can express.
+    min_chars: the shortest line that the "repeated-paragraph" matcher treats as a paragraph.
+    max_chars: the longest stripped line; 0 means no limit.
+    follows, precedes: the line directly above (below) must have been left out by one of these rules or by this one.
     """
 
     name: str
@@ -55,9 +55,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules in the order they are applied; the first one that takes a line names the reason.
+    """The rules in the order they apply; the first one to match a line gives the reason.
 
-    head_lines, tail_lines: how many non-empty lines after the first, and at the end, count as head and tail.
+    head_lines, tail_lines: number of non-empty lines after the first, and at the end, that count as head and tail.
     """
 
     rules: tuple[Rule, ...]
@@ -66,7 +66,7 @@ class Rules:
 
 
 def lines(text: str) -> list[Line]:
-    r"""Return the lines of ``text`` that are not blank, in order. Only ``\n`` ends a line."""
+    r"""Return the non-blank lines of ``text`` in order. Only ``\n`` ends a line."""
     found, start = [], 0
     for number, raw in enumerate(text.split("\n")):
         if stripped := raw.strip():
@@ -76,9 +76,9 @@ def lines(text: str) -> list[Line]:
 
 
 def exclusions(text: str, rules: Rules) -> tuple[Exclusion, ...]:
-    """Return what to leave out of ``text``: whole lines without their newline, sorted, none overlapping another."""
+    """Return what to leave out of ``text``: whole lines without their newlines, sorted, not overlapping."""
     all_lines = lines(text)
-    taken: dict[int, Rule] = {}  # index into all_lines -> the rule that took the line
+    taken: dict[int, Rule] = {}  # index into all_lines -> the rule that matched the line
     for rule in rules.rules:
         for index in _candidates(rule, all_lines, rules):
             if index not in taken and _meets(rule, index, all_lines, taken):
@@ -90,7 +90,7 @@ def exclusions(text: str, rules: Rules) -> tuple[Exclusion, ...]:
 
 
 def load_rules(path: Path = DEFAULT_RULES) -> Rules:
-    """Read a rule file. Raises SettingsError, which names the file and the rule, for whatever is wrong with it."""
+    """Read a rule file. Raises SettingsError, naming the file and the rule, if anything is wrong."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -107,9 +107,9 @@ def load_rules(path: Path = DEFAULT_RULES) -> Rules:
 
 
 def _candidates(rule: Rule, all_lines: Sequence[Line], rules: Rules) -> Iterator[int]:
-    """Yield the indices of the lines a rule looks at: bottom up where it depends on the line below."""
+    """Yield the indices of the lines a rule examines, bottom up if it depends on the line below."""
     count = len(all_lines)
-    # The first line is what the text is called, whatever it looks like: the head begins after it.
+    # The first line always counts as the title, so the head begins after it.
     bounds = {"head": (1, 1 + rules.head_lines), "tail": (max(1, count - rules.tail_lines), count), "any": (0, count)}
     start, stop = bounds[rule.where]
     indices = range(start, min(stop, count))
@@ -142,17 +142,17 @@ def _neighbour_taken_by(
 
 
 def _repeated_title(all_lines: Sequence[Line], _: Rule) -> list[int]:
-    """Return the one other line that says what the first one says; more than one make a refrain of it."""
+    """Return the one later line that repeats the first; none if there are several, which make it a refrain."""
     copies = [index for index, line in enumerate(all_lines) if index and line.text == all_lines[0].text]
     return copies if len(copies) == 1 else []
 
 
 def _repeated_paragraph(all_lines: Sequence[Line], rule: Rule) -> list[int]:
-    """Return the lines that stood before and are long enough, with the shorter ones that continue such a repetition."""
+    """Return long lines that occurred before, and shorter lines that continue such a repetition."""
     first: dict[str, int] = {}
-    copies: dict[int, int] = {}  # index of a copy -> index of what it copies
+    copies: dict[int, int] = {}  # index of a copy -> index of its original
     for index, line in enumerate(all_lines):
-        continued = copies.get(index - 1, -2) + 1  # where the copied stretch would go on; -1 when there is none
+        continued = copies.get(index - 1, -2) + 1  # where the copied stretch would continue; -1 if none
         if continued >= 0 and continued < index and all_lines[continued].text == line.text:
             copies[index] = continued
         elif len(line.text) >= rule.min_chars and line.text in first:
@@ -232,7 +232,7 @@ def _names(entry: Mapping[str, Any], key: str, path: Path) -> tuple[str, ...]:
 
 
 def _check_names(rules: Sequence[Rule], path: Path) -> None:
-    """Refuse a name given twice, and a neighbour that no earlier rule bears: both would be silently without effect."""
+    """Reject duplicate names and neighbours that no earlier rule defines; both would silently have no effect."""
     known: set[str] = set()
     for rule in rules:
         if rule.name in known:

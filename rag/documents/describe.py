@@ -1,6 +1,6 @@
-"""Find out what a document is: its title, publisher, author, date and language.
+"""Determine a document's title, publisher, author, date and language.
 
-They are read off the document, mostly off the header lines that cleaning marked; ``sources.toml`` beside the documents
+They come from the document, mostly from the header lines that cleaning marked; ``sources.toml`` next to the documents
 overrides them. A value that is neither stated nor certain stays None: a wrong date under a quote is worse than none.
 """
 
@@ -15,9 +15,9 @@ from rag.documents.clean import Line, lines
 from rag.documents.sources import Overrides
 from rag.values import Exclusion
 
-MAX_TITLE_CHARS = 150  # longer than headlines are, shorter than paragraphs mostly are
-# A report appears within weeks of the last event that it dates; three months leave room for commentary, and are short
-# enough that only one year fits.
+MAX_TITLE_CHARS = 150  # longer than any headline, shorter than most paragraphs
+# A report appears within weeks of the last event it dates. Three months leave room for commentary and are short enough
+# that only one year fits.
 MAX_LAG = dt.timedelta(days=92)
 
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
@@ -42,7 +42,7 @@ _MONTH_AND_DAY = re.compile(rf"\b{_MONTH}\s+(?P<day>\d{{1,2}})$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is known about a document; ``inferred`` maps a field to the reason why its value is an inference."""
+    """What is known about a document; ``inferred`` maps a field to the reasoning behind its inferred value."""
 
     title: str
     publisher: str | None
@@ -55,12 +55,12 @@ class Description:
 def describe(
     text: str, source: str, exclusions: Sequence[Exclusion], overrides: Overrides, stated: Overrides
 ) -> Description:
-    """Describe a document by its text, by its cleaned-out header lines, and above all by ``overrides``.
+    """Describe a document from its text and excluded header lines; ``overrides`` take precedence.
 
-    exclusions: what cleaning left out of this text. stated: what its file says in fields of its own, which counts more
-    than what is read off the text, and less than ``overrides``.
-    A language is never guessed. A year that the header leaves out is taken from the dates in the text, if they settle
-    it; ``inferred["date"]`` then says how.
+    exclusions: what cleaning left out of this text. stated: metadata from the file's own fields, which overrides what
+    the text suggests but not ``overrides``.
+    The language is never guessed. If the header date has no year, it is inferred from the dates in the text when they
+    settle it; ``inferred["date"]`` then says how.
     """
     marked = _first_by_rule(text, exclusions)
     read_date, reason = _read_date(marked.get("header-date"), text, exclusions)
@@ -76,7 +76,7 @@ def describe(
 
 
 def _first_by_rule(text: str, exclusions: Sequence[Exclusion]) -> dict[str, str]:
-    """Return rule name -> the first line it left out, without the dash of a header list."""
+    """Map each rule name to the first line it left out, without the dash of a header list."""
     first: dict[str, str] = {}
     for exclusion in exclusions:
         first.setdefault(exclusion.rule, _DASH.sub("", exclusion.span.cut(text).strip()))
@@ -86,7 +86,7 @@ def _first_by_rule(text: str, exclusions: Sequence[Exclusion]) -> dict[str, str]
 def _publisher(marked: Mapping[str, str]) -> str | None:
     if "header-publisher" in marked:
         return marked["header-publisher"]
-    # "Read all articles by NAME on Google News": the line names who publishes them.
+    # "Read all articles by NAME on Google News" names the publisher.
     named = _GOOGLE_NEWS.match(marked.get("follow-publisher", ""))
     return named.group(1) if named else None
 
@@ -109,13 +109,13 @@ def _title(text: str, source: str, exclusions: Sequence[Exclusion]) -> str:
 
 
 def _looks_like_title(line: Line, following: Line | None) -> bool:
-    """Whether a short first line is a title: it does not end as a sentence, or a blank line sets it apart."""
+    """Return whether a short first line is a title: it does not end like a sentence, or a blank line follows."""
     stands_apart = following is not None and following.number > line.number + 1
     return stands_apart or not _SENTENCE_END.search(line.text)
 
 
 def _read_date(header: str | None, text: str, exclusions: Sequence[Exclusion]) -> tuple[dt.date | None, dict[str, str]]:
-    """Return the header's date, and for one whose year had to be inferred the reason under the key "date"."""
+    """Return the header's date and, if its year was inferred, the reason under the key "date"."""
     if not header:
         return None, {}
     if stated := next(_full_dates(header), None):
@@ -134,7 +134,7 @@ def _read_date(header: str | None, text: str, exclusions: Sequence[Exclusion]) -
 
 
 def _body(text: str, exclusions: Sequence[Exclusion]) -> str:
-    """Return the text without what was left out: a caption's date says when a picture was taken, not more."""
+    """Return the text without exclusions: a caption's date only says when a picture was taken."""
     parts, start = [], 0
     for exclusion in exclusions:
         parts.append(text[start : exclusion.span.start])
@@ -143,7 +143,7 @@ def _body(text: str, exclusions: Sequence[Exclusion]) -> str:
 
 
 def _full_dates(text: str) -> Iterator[dt.date]:
-    """Yield the dates with day, month and year; days that no calendar has are passed over."""
+    """Yield the dates that have day, month and year, skipping impossible ones."""
     for pattern in _FULL_DATE:
         for match in pattern.finditer(text):
             month = match["month"]

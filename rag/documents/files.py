@@ -1,4 +1,4 @@
-"""Find the documents at and below paths."""
+"""Find documents at and below the given paths."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from rag.documents.formats import LOADERS, loader_of
 from rag.documents.sources import read_sources
 from rag.errors import DocumentError, EmptyFolder, MissingPath, UnreadableFile
 
-INDEX_MARK = "catalog.sqlite3"  # a folder with it is an index, and its files are no documents
+INDEX_MARK = "catalog.sqlite3"  # marks a folder as an index, whose files are not documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,19 @@ class FoundFile:
 def find_documents(
     paths: Sequence[Path], *, ignored: Sequence[str] = ()
 ) -> tuple[list[FoundFile], list[DocumentError]]:
-    """Find the documents at and below ``paths``; what is wrong with one path never hides what is at the others.
+    """Find the documents at and below ``paths``; an error in one path does not affect the others.
 
-    A folder is searched for files of a known format; hidden files and folders are passed over, folders behind symbolic
-    links as well, and linked files unless they lie in the same folder tree. A file named directly has its own folder
-    as root, and is taken whatever the patterns say.
+    Folders are searched for files of known formats. Hidden files and folders are skipped, as are symlinked folders and
+    links to files outside the folder tree. A file named directly has its own folder as root and is included
+    regardless of patterns.
     ignored: patterns in addition to the ``ignore`` list of a folder's ``sources.toml``, matched against ``source`` from
     the right, so that "README.md" means that name at any depth.
-    Returns (files, errors). Files are sorted by root and source, whatever the order of ``paths``; each counts once, by
-    the outermost of the folders given that holds it.
+    Returns (files, errors). Files are sorted by root and source, whatever the order of ``paths``. Each file appears
+    once, under the outermost given folder that contains it.
     """
     files: dict[Path, FoundFile] = {}
     errors: list[DocumentError] = []
-    # Outer folders before inner ones, and folders before files: the longest source wins, in any order of arguments.
+    # Outer folders before inner ones, folders before files: the longest source wins, whatever the argument order.
     for path in sorted(paths, key=lambda p: (_is_file(p), len(_real(p).parts), str(p))):
         try:
             for found in _below(path, ignored, errors) if path.is_dir() else [_named(path)]:
@@ -56,7 +56,7 @@ def _named(path: Path) -> FoundFile:
 
 
 def _below(folder: Path, ignored: Sequence[str], errors: list[DocumentError]) -> Iterator[FoundFile]:
-    """Yield the documents in a folder; what cannot be looked into is added to ``errors``."""
+    """Yield the documents in a folder, adding what cannot be accessed to ``errors``."""
     patterns = (*read_sources(folder).ignore, *ignored)
     inside = _real(folder)
     known = [
@@ -65,7 +65,7 @@ def _below(folder: Path, ignored: Sequence[str], errors: list[DocumentError]) ->
         if path.suffix.lower() in LOADERS and _is_file(path) and _real(path).is_relative_to(inside)
     ]
     count = 0
-    # A link may point to a file that is found at its own place, too: real files come first, and are the ones kept.
+    # Sort real files first, so that they are kept over links that point to them.
     for path in sorted(known, key=lambda p: p.is_symlink()):
         try:
             found = _found(folder, path)
@@ -90,12 +90,12 @@ def _walk(folder: Path, errors: list[DocumentError]) -> Iterator[Path]:
 
 
 def _real(path: Path) -> Path:
-    """Follow links as far as they lead; ``Path.resolve`` raises where one leads to itself."""
+    """Resolve links as far as possible; ``Path.resolve`` raises on a link loop."""
     return Path(os.path.realpath(path))
 
 
 def is_there(path: Path) -> bool:
-    """Whether something is there and can be seen; ``Path.exists`` raises below a folder that may not be entered."""
+    """Return whether a path exists and is visible; ``Path.exists`` raises below a folder without access."""
     try:
         return path.exists()
     except OSError:
@@ -105,7 +105,7 @@ def is_there(path: Path) -> bool:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a folder on the way that may not be entered
+    except OSError:  # no access to a parent folder
         return False
 
 
@@ -118,6 +118,6 @@ def _found(root: Path, path: Path) -> FoundFile:
     try:
         source.encode("utf-8")
     except UnicodeEncodeError as error:
-        # Python keeps undecodable bytes of a name as surrogates, which no JSON file or page could show.
+        # Python keeps undecodable bytes of a name as surrogates, which neither JSON nor a web page can show.
         raise UnreadableFile(repr(str(path)), "its name is not UTF-8; rename the file") from error
     return FoundFile(root, path, source)

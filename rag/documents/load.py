@@ -1,4 +1,4 @@
-"""From a file that was found to its text."""
+"""Load the text of a file."""
 
 import hashlib
 import stat
@@ -23,10 +23,10 @@ BYTES_PER_MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LoadedText:
-    r"""A document's text: only ``\n`` ends a line, and no unpaired surrogate is in it.
+    r"""A document's text, with ``\n`` as the only line ending and no unpaired surrogates.
 
-    sha256: of the file's bytes, so that an unchanged file is recognised. stated: what the file says of itself in fields
-    of its own. is_plain: whether the file is this text, rather than having it taken out of it.
+    sha256: hash of the file's bytes, to recognise an unchanged file. stated: metadata from the file's own fields.
+    is_plain: whether the file is plain text, as opposed to a format that the text was extracted from.
     """
 
     source: str
@@ -41,7 +41,7 @@ def load(found: FoundFile, *, max_bytes: int) -> LoadedText:
     """Read and decode one document.
 
     Raises FileTooLarge before reading anything, UnreadableFile, UnsupportedFormat, UndecodableText, and EmptyDocument
-    for a text of nothing but white space.
+    if the text is only white space.
     """
     loader = loader_of(found.path)
     raw = _read(found.path, max_bytes)
@@ -49,7 +49,7 @@ def load(found: FoundFile, *, max_bytes: int) -> LoadedText:
         decoded = loader(raw, found.path)
     except DocumentError:
         raise
-    except Exception as error:  # libraries over any bytes whatever: one file must not end the ingest of the others
+    except Exception as error:  # parsers meet arbitrary bytes; one bad file must not abort the ingest
         raise UndecodableText(found.path, f"cannot be read ({type(error).__name__}); save it as plain text") from error
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():

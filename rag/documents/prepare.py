@@ -1,4 +1,4 @@
-"""A file made ready to be indexed: loaded, cleaned, described and split."""
+"""Prepare files for indexing: load, clean, describe and split."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from rag.errors import DocumentError, EmptyDocument
 from rag.text.tokens import Limit, token_limit
 from rag.values import Document, Exclusion, Passage
 
-SPLITTER = 1  # raised whenever the same text would be cut otherwise: documents are then split again
+SPLITTER = 1  # bump when the same text would be split differently, to split documents again
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Prepared:
 class Preparer:
     """Turns found files into prepared documents; reads each folder's ``sources.toml`` once.
 
-    encoder_limit: how much of a text the encoder reads; asked for with the first document.
+    encoder_limit: returns how much text the encoder reads; called for the first document.
     """
 
     settings: Settings
@@ -46,7 +46,7 @@ class Preparer:
     _limits: tuple[Limit, ...] = ()
 
     def load(self, found: FoundFile) -> tuple[LoadedText, str]:
-        """Return the text and its recipe: a hash of all that turns it into passages and says what it is."""
+        """Return the text and its recipe: a hash of everything that affects its passages and metadata."""
         loaded = load(found, max_bytes=self.settings.max_file_mb * 1024 * 1024)
         overrides = self._sources_of(found.root).of(found.source)
         parts = [
@@ -96,7 +96,7 @@ class Preparer:
 
 
 def preview(paths: Sequence[Path], preparer: Preparer) -> Iterator[Prepared | DocumentError]:
-    """Yield what ingesting would index, document by document, without touching any index."""
+    """Yield what ingest would index, document by document, without touching an index."""
     files, errors = find_documents(absolute(paths))
     yield from errors
     for found in files:
@@ -107,5 +107,5 @@ def preview(paths: Sequence[Path], preparer: Preparer) -> Iterator[Prepared | Do
 
 
 def absolute(paths: Sequence[Path]) -> list[Path]:
-    """Return the paths as the index keeps them: the same folder is the same root, from wherever it is named."""
-    return [Path(os.path.realpath(path)) for path in paths]  # Path.resolve raises where a link leads to itself
+    """Return the paths as the index stores them, so that a folder is the same root however it is named."""
+    return [Path(os.path.realpath(path)) for path in paths]  # Path.resolve raises on a link loop

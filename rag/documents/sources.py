@@ -1,8 +1,8 @@
-"""The files beside documents that say more about them: ``sources.toml`` and ``synonyms.toml``.
+"""Read the files that accompany documents: ``sources.toml`` and ``synonyms.toml``.
 
 ``sources.toml``, all keys optional:
 
-    ignore = ["README.md"]                          # patterns of files that are no documents
+    ignore = ["README.md"]                          # patterns of files to skip
 
     ["reports/2025.txt"]                            # the document's path relative to this folder
     title = "…"
@@ -30,7 +30,7 @@ FIELDS = (*TEXT_FIELDS, "date")
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What is said about one document beside its text, by ``sources.toml`` or by its file; None where nothing is."""
+    """Metadata stated for one document in ``sources.toml`` or in its file's own fields; None where unstated."""
 
     title: str | None = None
     publisher: str | None = None
@@ -48,14 +48,14 @@ class Sources:
     documents: Mapping[str, Overrides] = field(default_factory=dict)
 
     def of(self, source: str) -> Overrides:
-        """Return what is said about this document, which may be nothing."""
+        """Return the overrides for this document, which may be empty."""
         return self.documents.get(source, Overrides())
 
 
 def read_sources(folder: Path) -> Sources:
-    """Read ``sources.toml`` of a folder; without one, nothing is ignored and nothing overridden.
+    """Read a folder's ``sources.toml``; without one, nothing is ignored or overridden.
 
-    Raises DocumentError, which names the file and the key, for anything that does not mean something.
+    Raises DocumentError, naming the file and the key, for anything that has no meaning.
     """
     path = folder / SOURCES_FILE
     table = _read_toml(path)
@@ -68,9 +68,9 @@ def read_sources(folder: Path) -> Sources:
 
 
 def read_synonyms(folder: Path) -> tuple[tuple[str, ...], ...]:
-    """Read ``synonyms.toml`` of a folder: groups of names that mean the same in its documents.
+    """Read a folder's ``synonyms.toml``: groups of names that mean the same in its documents.
 
-    Raises DocumentError, which names the file and the group, unless every group has two or more names.
+    Raises DocumentError, naming the file and the group, unless every group has two or more names.
     """
     path = folder / SYNONYMS_FILE
     table = _read_toml(path)
@@ -87,7 +87,7 @@ def read_synonyms(folder: Path) -> tuple[tuple[str, ...], ...]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    """Return the table in a file; an empty one if there is no such file."""
+    """Return the table in a file, empty if the file does not exist."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -107,7 +107,7 @@ def _overrides(name: str, entry: Any, path: Path) -> Overrides:
     for key in TEXT_FIELDS:
         if key in entry and not (isinstance(entry[key], str) and entry[key].strip()):
             raise DocumentError(path, f"[{name}] {key} is {entry[key]!r}; it is a text, or left out")
-    # type(), since a TOML date with a time is a datetime, and a datetime is a date to isinstance.
+    # type() rather than isinstance(): a TOML date with a time is a datetime, which is a subclass of date.
     if "date" in entry and type(entry["date"]) is not dt.date:
         raise DocumentError(path, f"[{name}] date is {entry['date']!r}; it is written as 2025-12-29, without quotes")
     inferred = entry.get("inferred", {})

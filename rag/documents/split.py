@@ -1,8 +1,8 @@
 """Cut a document into passages of whole sentences.
 
-The order is: lines to paragraphs, paragraphs to headings and sentences, sentences packed into passages. Every step
-makes spans of the document's text and nothing else, so a passage cannot differ from what it was cut from. A little over
-300 lines: the steps share their spans and are read together, each in its own part of the file.
+Lines become paragraphs, paragraphs become headings and sentences, and sentences are packed into passages. Every step
+produces only spans of the document's text, so a passage cannot differ from its source. The file is a little over 300
+lines because the steps share their spans and read best together, each in its own section.
 """
 
 import re
@@ -17,11 +17,11 @@ from rag.text.sentences import MAX_WINDOW_CHARS, sentences, trimmed
 from rag.text.tokens import Limit
 from rag.values import Document, Exclusion, Passage, Span
 
-MAX_HEADING_CHARS = 130  # the longest heading met in the seeds has 122; paragraphs without a full stop are longer
-MAX_QUESTION_CHARS = 100  # a question that stands alone between blank lines and is short asks what follows to answer it
-MAX_WRAPPED_CHARS = 120  # no text is wrapped by hand at more
-MIN_WRAPPED_CHARS = 40  # nor at less; lists and verses are often narrower
-# Of white space inside a passage. More than that separates, and tiktoken dies of some hundred thousand in a row.
+MAX_HEADING_CHARS = 130  # the longest heading in the seeds has 122; paragraphs without a full stop are longer
+MAX_QUESTION_CHARS = 100  # a short question alone between blank lines is a heading for what follows
+MAX_WRAPPED_CHARS = 120  # no text is hard-wrapped wider than this
+MIN_WRAPPED_CHARS = 40  # nor narrower; lists and verses often are
+# White space inside a passage. A longer run separates; tiktoken crashes on about a hundred thousand in a row.
 MAX_GAP_CHARS = 200
 
 _MARKDOWN_HEADING = re.compile(r"(#{1,6})\s+(\S.*?)\s*#*")
@@ -34,7 +34,7 @@ _CLAUSE_END = re.compile(r"[,;:)\]—–][\"'”’»]*(?=\s)|(?<=\s)[—–](?=
 
 @dataclass(frozen=True, slots=True)
 class _Paragraph:
-    """One line, or several that were wrapped by hand. ``part`` counts the exclusions before it."""
+    """One line, or several hard-wrapped ones. ``part`` counts the exclusions before it."""
 
     lines: tuple[Line, ...]
     part: int
@@ -50,7 +50,7 @@ class _Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What passages are packed from: a sentence or a piece of one, or (a piece of) a heading."""
+    """A building block of passages: (a piece of) a sentence or heading."""
 
     span: Span
     is_sentence: bool
@@ -58,7 +58,7 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """Units that may share a passage, under one heading; headings lead."""
+    """Units under one heading that may share a passage; headings come first."""
 
     heading: str
     units: tuple[_Unit, ...]
@@ -69,14 +69,14 @@ def split(
 ) -> tuple[Passage, ...]:
     """Cut a document into passages, in the order of its text.
 
-    exclusions: sorted, whole lines, as cleaning returns them; InvalidValue if one ends inside a line.
-    limits: every passage's text keeps all of them. A sentence above a limit is cut at the end of a clause, else at
-    white space, else anywhere; each piece then counts as a sentence.
-    overlap_sentences: a passage repeats so many of the one before; fewer where the limit or the section leaves no room.
+    exclusions: sorted whole lines, as cleaning returns them. Raises InvalidValue if one ends inside a line.
+    limits: every passage's text stays within all of them. A sentence above a limit is cut at the end of a clause, else
+    at white space, else anywhere; each piece then counts as a sentence.
+    overlap_sentences: how many sentences of the previous passage to repeat; fewer if the limit or section has no room.
 
-    A passage has as many whole sentences as fit, and crosses neither a heading nor an excluded span. A heading opens
-    the passage after it and is in its span, but not among its sentences. Every character that is not white space and
-    not excluded lies in at least one passage.
+    A passage holds as many whole sentences as fit and never crosses a heading or an excluded span. A heading opens the
+    passage after it: it is in the passage's span, but not among its sentences. Every character that is neither white
+    space nor excluded lies in at least one passage.
     """
     text = document.text
     return tuple(
@@ -117,9 +117,9 @@ def _kept_lines(text: str, exclusions: Sequence[Exclusion]) -> list[tuple[Line, 
 
 
 def _unwrapped(block: Sequence[Line]) -> Iterator[tuple[Line, ...]]:
-    """Yield the paragraphs of a run of lines without a blank one between: mostly single lines.
+    """Yield the paragraphs in a run of non-blank lines; most are single lines.
 
-    Lines belong together where they were wrapped to a width: the next line's first word would not have fitted.
+    Lines are joined if they look wrapped to a width: the first word of the next line would not have fitted.
     """
     width = max(len(line.text) for line in block)
     joined = [block[0]]
@@ -168,12 +168,12 @@ def _units(text: str, paragraph: _Paragraph, *, is_heading: bool) -> list[_Unit]
 
 
 def _headings(title: str, paragraphs: Sequence[_Paragraph]) -> list[bool]:
-    """Return for each paragraph whether it is a heading; decided from the last to the first.
+    """Return for each paragraph whether it is a heading, deciding from last to first.
 
-    Markdown headings are. A line that looks like one is a heading where prose follows, or one more heading and then
-    prose: a longer run of short lines is a list, whose entries someone may want to quote.
+    Markdown headings always count. A line that looks like a heading counts if prose follows, or one more heading and
+    then prose. A longer run of short lines is a list, whose entries someone may want to quote.
     """
-    # 0: prose; n: a line that looks like a heading, n lines above prose. The end of the text opens nothing.
+    # 0: prose; n: looks like a heading, n lines above prose. The sentinel 2 is the end of the text: nothing to head.
     depth = [0] * len(paragraphs) + [2]
     headings = [False] * len(paragraphs)
     for index in reversed(range(len(paragraphs))):
@@ -184,7 +184,7 @@ def _headings(title: str, paragraphs: Sequence[_Paragraph]) -> list[bool]:
         if is_markdown:
             depth[index] = 1
         elif is_title or _looks_like_heading(index, paragraphs):
-            # Of two such lines without a blank one between, the upper one is rather an entry of a list.
+            # Of two such lines with no blank line between, the upper one is more likely a list entry.
             crowded = depth[index + 1] > 0 and not _apart(index, paragraphs)
             depth[index] = depth[index + 1] + (2 if crowded else 1)
         opens_text = is_title and index + 1 < len(paragraphs)
@@ -211,7 +211,7 @@ def _stands_alone(index: int, paragraphs: Sequence[_Paragraph]) -> bool:
 
 
 def _apart(index: int, paragraphs: Sequence[_Paragraph]) -> bool:
-    """Whether a blank line, something left out, or the end of the text comes after a paragraph."""
+    """Return whether a paragraph is followed by a blank line, an exclusion or the end of the text."""
     if index + 1 == len(paragraphs):
         return True
     return paragraphs[index + 1].lines[0].number - paragraphs[index].lines[-1].number > 1
@@ -223,7 +223,7 @@ def _heading_text(line: str) -> str:
 
 
 def _stripped(text: str, span: Span) -> Span:
-    """Return the span of a paragraph, which is never blank, without white space at its ends."""
+    """Return the trimmed span of a paragraph, which is never blank."""
     return trimmed(text, span.start, span.end) or span
 
 
@@ -236,7 +236,7 @@ def _fits(text: str, start: int, end: int, limits: Sequence[Limit]) -> bool:
 
 
 def _fitted(text: str, units: Sequence[_Unit], limits: Sequence[Limit]) -> list[_Unit]:
-    """Return the units, those above a limit replaced by their pieces."""
+    """Return the units, splitting those above a limit into pieces."""
     return [_Unit(piece, unit.is_sentence) for unit in units for piece in _pieces(text, unit.span, limits)]
 
 
@@ -251,14 +251,14 @@ def _pieces(text: str, span: Span, limits: Sequence[Limit]) -> Iterator[Span]:
 
 
 def _first_piece(text: str, span: Span, limits: Sequence[Limit]) -> Span:
-    """Return the beginning of a span that is above a limit, cut where it reads best."""
-    # The longest prefix that fits; counts grow with the length but for a token or two, and what is returned is checked.
+    """Return the first piece of a span that exceeds a limit, cut where it reads best."""
+    # The longest prefix that fits. Counts grow with length give or take a token or two, so each cut is checked below.
     lengths = range(1, len(span))
     longest = max(1, bisect_left(lengths, True, key=lambda n: not _fits(text, span.start, span.start + n, limits)))
-    window = text[span.start : span.start + longest + 1]  # one more, to see whether white space follows
+    window = text[span.start : span.start + longest + 1]  # one more character, to see whether white space follows
     clauses = [match.end() for match in _CLAUSE_END.finditer(window)]
     spaces = [match.start() for match in re.finditer(r"\s+", window)]
-    # A cut in the first half would waste more of the passage than a clause is worth.
+    # Never cut in the first half: that would waste more of the passage than a clean clause is worth.
     for ends in (clauses, spaces):
         for end in reversed([end for end in ends if longest / 2 <= end <= longest]):
             if _fits(text, span.start, span.start + end, limits):
@@ -269,10 +269,10 @@ def _first_piece(text: str, span: Span, limits: Sequence[Limit]) -> Span:
 def _pack(
     text: str, units: Sequence[_Unit], limits: Sequence[Limit], overlap_sentences: int
 ) -> Iterator[Sequence[_Unit]]:
-    """Yield runs of units, each as long as fits, with up to ``overlap_sentences`` of the run before in front.
+    """Yield runs of units, each as long as fits, opening with up to ``overlap_sentences`` of the previous run.
 
-    Token counts do not add up exactly. The sum over the units, each with the white space before it, says how far to go;
-    the whole is then counted once and shortened if need be. So the time is linear in the length of the text.
+    Token counts do not add up exactly. The sum over the units, each with its preceding white space, estimates how far
+    to go; the run is then counted once and shortened if needed. This keeps the time linear in the length of the text.
     """
     costs = _costs(text, units, limits)
     first_sentence = next((index for index, unit in enumerate(units) if unit.is_sentence), len(units))
@@ -289,14 +289,14 @@ def _pack(
 
 
 def _costs(text: str, units: Sequence[_Unit], limits: Sequence[Limit]) -> list[tuple[int, ...]]:
-    """Return for each unit what it and the white space before it count, by limit."""
+    """Return the cost of each unit with its preceding white space, per limit."""
     starts = [units[0].span.start, *(unit.span.end for unit in units[:-1])]
     pieces = [text[start : unit.span.end] for start, unit in zip(starts, units, strict=True)]
     return [tuple(limit.count(piece) for limit in limits) for piece in pieces]
 
 
 def _reach(costs: Sequence[tuple[int, ...]], begin: int, new: int, limits: Sequence[Limit]) -> int:
-    """Return the last unit, at least ``new``, up to which the costs from ``begin`` on keep the limits."""
+    """Return the last unit, at least ``new``, for which the costs from ``begin`` stay within the limits."""
     totals = [sum(column) for column in zip(*costs[begin : new + 1], strict=True)]
     for last in range(new, len(costs) - 1):
         totals = [total + cost for total, cost in zip(totals, costs[last + 1], strict=True)]

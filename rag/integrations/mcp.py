@@ -18,8 +18,9 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 
 from rag.engine import Rag
 from rag.errors import RagError
+from rag.options import MAX_TOP_K, MODE, SINCE, SOURCE, TOP_K, UNTIL, filters
 from rag.plaintext import plain_text
-from rag.records import Record, ask_record, parse_day, search_record
+from rag.records import Record, ask_record, search_record
 from rag.values import Hit, Mode
 
 _INSTRUCTIONS = (
@@ -31,9 +32,9 @@ _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_h
 _log = logging.getLogger(__name__)
 
 Question = Annotated[str, Field(description="A question in words; one thing at a time is answered best.")]
-Source = Annotated[str | None, Field(description="Only this document, or this folder of documents.")]
-Since = Annotated[str | None, Field(description="Only documents dated on or after this day, YYYY-MM-DD.")]
-Until = Annotated[str | None, Field(description="Only documents dated on or before this day, YYYY-MM-DD.")]
+Source = Annotated[str | None, Field(description=SOURCE)]
+Since = Annotated[str | None, Field(description=SINCE)]
+Until = Annotated[str | None, Field(description=UNTIL)]
 
 
 class ClaimRecord(TypedDict):
@@ -135,24 +136,26 @@ def server(rag: Rag) -> MCPServer[Any]:
 
     @tools.tool(annotations=_READS, title="Ask the documents")
     def ask_documents(
-        question: Question, source: Source = None, since: Since = None, until: Until = None, mode: Mode = "quotes"
+        question: Question,
+        source: Source = None,
+        since: Since = None,
+        until: Until = None,
+        mode: Annotated[Mode | None, Field(description=MODE)] = None,
     ) -> Annotated[CallToolResult, AskRecord]:
         """Answer a question from the documents, every sentence with its footnote, or say that they do not answer."""
-        first, last = parse_day("since", since), parse_day("until", until)
-        result = rag.ask(question, mode=mode, source=source, since=first, until=last)
+        result = rag.ask(question, mode=mode, **filters(source, since, until))
         return _result(plain_text(result), ask_record(result))
 
     @tools.tool(annotations=_READS, title="Search the documents")
     def search_documents(
         question: Question,
-        top_k: Annotated[int, Field(ge=1, le=100, description="Number of passages.")] = rag.settings.top_k,
+        top_k: Annotated[int | None, Field(ge=1, le=MAX_TOP_K, description=TOP_K)] = None,
         source: Source = None,
         since: Since = None,
         until: Until = None,
     ) -> Annotated[CallToolResult, SearchRecord]:
         """Find the passages nearest to a question, best first, with their places in the documents."""
-        first, last = parse_day("since", since), parse_day("until", until)
-        hits = rag.search(question, top_k=top_k, source=source, since=first, until=last)
+        hits = rag.search(question, top_k=top_k, **filters(source, since, until))
         return _result("\n\n".join(map(_passage, hits)) or "Nothing found.", search_record(question, hits))
 
     return tools

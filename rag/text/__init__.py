@@ -1,1 +1,1 @@
-"""Words, names, sentences, tokens and characters: what every room needs to know about text."""
+"""Words, names, sentences, tokens and characters: text handling shared by the whole package."""

@@ -1,12 +1,12 @@
-"""Characters that readers do not see and that can deceive them, made visible before a text is shown."""
+"""Make invisible and potentially deceptive characters visible before text is shown."""
 
 import unicodedata
 
-_JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji are written with them
+_JOINERS = "\u00ad\u200c\u200d"  # soft hyphen and joiners: Persian, Hindi and emoji need them
 
 
 def printable(text: str) -> str:
-    """Return the text with control and direction-changing characters as U+FFFD; tabs and breaks become spaces."""
+    """Return the text with control and bidi characters replaced by U+FFFD, and tabs and line breaks by spaces."""
     return "".join(_shown(character) for character in text)
 
 

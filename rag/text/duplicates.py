@@ -1,18 +1,17 @@
-"""Whether two sentences say the same in the same words."""
+"""Near-duplicate detection for sentences."""
 
 import re
 
 from rag.text.words import words
 
 _ARTICLES = frozenset({"a", "an", "the"})
-_AMOUNT = re.compile(r"(?:(?<!\w)[-−+])?[$€£¥]?\d[\d.,]*[²³]?\s?%?")  # words() knows no signs
+_AMOUNT = re.compile(r"(?:(?<!\w)[-−+])?[$€£¥]?\d[\d.,]*[²³]?\s?%?")  # words() drops signs
 
 
 def says_the_same(one: str, other: str) -> bool:
-    """Whether two sentences are near-duplicates: the same words in the same order, but for articles, case and marks.
+    """Return whether two sentences have the same words in the same order, ignoring articles, case and punctuation.
 
-    Sentences that merely resemble each other may contradict each other ("attacked", "was attacked by"), and are never
-    merged.
+    Sentences that are merely similar may contradict each other ("attacked", "was attacked by"), so they never match.
     """
     return _substance(one) == _substance(other)
 

@@ -1,4 +1,4 @@
-"""Where sentences begin and end inside one paragraph: spans of the text, whatever the segmenter makes of it."""
+"""Split a paragraph into sentences, as spans of the original text."""
 
 import re
 from itertools import pairwise
@@ -8,23 +8,23 @@ import pysbd
 from rag.text.words import SPOKE
 from rag.values import Span
 
-# Characters that the segmenter sees at once. Its time for each grows with their number (fourfold from 500 to 30,000),
-# and one unpaired quotation mark hides the sentence ends of all that follow.
+# Characters passed to the segmenter at once. Its time per character grows with the window (fourfold from 500 to
+# 30,000), and one unpaired quotation mark hides every sentence end after it.
 MAX_WINDOW_CHARS = 1000
 _UNSEEN = str.maketrans(dict.fromkeys('\n“”„«»"', " "))
 _CLOSING_MARKS = "”\"’'»)]"
 _CLOSING_QUOTE = re.compile(r"[”\"’'»]$")
 _ENUMERATOR = re.compile(r"\(?\d{1,3}[.)]")
-# Who spoke, behind a quotation: "Putin said.", "the political analyst said.", "said Putin."
+# The speaker after a quotation: "Putin said.", "the political analyst said.", "said Putin."
 _SPEECH_VERB = f"(?:{'|'.join(sorted(SPOKE | {'continued', 'says', 'asks', 'adds'}))})"
 _SPEAKER = re.compile(rf"(?:[\w.’'-]+ ){{1,4}}{_SPEECH_VERB}[.,:]?|{_SPEECH_VERB}(?: [\w.’'-]+){{1,4}}")
 
 
 def sentences(text: str, span: Span) -> tuple[Span, ...]:
-    """Return the sentences of one paragraph, ``text[span.start:span.end]``, in offsets of ``text``.
+    """Return the sentences of one paragraph, ``text[span.start:span.end]``, as offsets into ``text``.
 
-    They are in order, without white space at their ends, and together hold every other character of the paragraph once,
-    whatever the segmenter makes of it: only its opinion on where sentences end is used.
+    Sentences are in order and trimmed of white space; together they cover every other character of the paragraph
+    exactly once. The segmenter only decides where sentences end, so nothing it changes or drops affects the text.
     """
     found: list[Span] = []
     start = span.start
@@ -32,7 +32,7 @@ def sentences(text: str, span: Span) -> tuple[Span, ...]:
         window = text[start : min(start + MAX_WINDOW_CHARS, span.end)]
         ends = _sentence_ends(window)
         if start + len(window) < span.end:
-            # The last sentence of the window may go on behind it: it is segmented again from its own start.
+            # The last sentence may continue past the window, so segment it again from its own start.
             ends = ends[:-1] or [_last_space(window)]
         for begin, end in pairwise([0, *ends]):
             if (piece := trimmed(text, start + begin, start + end)) is not None:
@@ -42,20 +42,20 @@ def sentences(text: str, span: Span) -> tuple[Span, ...]:
 
 
 def _sentence_ends(window: str) -> list[int]:
-    """Return where sentences end in ``window``: ascending positions, the last one ``len(window)``.
+    """Return the positions where sentences end in ``window``, ascending; the last one is ``len(window)``.
 
-    The segmenter may change or lose characters, and it may raise on odd input. A sentence of it that is not found again
-    gives no position, and a failure means that nothing is known about the inside of this window.
+    The segmenter may change or lose characters. A sentence that cannot be found again in the window gives no position.
+    The segmenter may also raise on odd input; the whole window then counts as one sentence.
     """
-    # One segmenter a call, which costs nothing: it keeps the text it works on, so threads cannot share it. Its own
-    # spans (segment()) come from a regular expression compiled for each sentence, 40 % of the whole time.
+    # Create a segmenter per call: it is cheap, and it stores the text it works on, so threads cannot share it.
+    # Avoid segment(): for its spans it compiles a regular expression per sentence, 40 % of the total time.
     segmenter = pysbd.Segmenter(language="en", clean=False, char_span=True)
     try:
-        # A newline ends a sentence for the segmenter; in here it is where a line was wrapped. And it takes all that
-        # stands between quotation marks for one sentence, though people speak in several. The length stays.
+        # Blank out newlines, which end a sentence for the segmenter but are only line wraps here, and quotation marks,
+        # between which it sees a single sentence. The length stays the same.
         line = window.translate(_UNSEEN)
         found = segmenter.processor(line).process()
-    except Exception:  # noqa: BLE001 - forty regular expressions of somebody else over any text whatever
+    except Exception:  # noqa: BLE001 - forty third-party regular expressions run over arbitrary text
         return [len(window)]
     ends, position = [], 0
     for sentence in found:
@@ -73,8 +73,8 @@ def _behind_closing_marks(window: str, end: int) -> int:
 
 
 def _append_sentence(found: list[Span], piece: Span, text: str) -> None:
-    """Append a sentence, or join it to the one before where the segmenter cut one sentence in two."""
-    # A joined sentence stays within the window, so that no later step meets one as long as the document.
+    """Append a sentence, or join it to the previous one if the segmenter split a single sentence."""
+    # Limit a joined sentence to the window size, so that it cannot grow as long as the document.
     near = bool(found) and piece.end - found[-1].start <= MAX_WINDOW_CHARS
     if near and _continues(piece.cut(text), found[-1].cut(text)):
         found[-1] = Span(found[-1].start, piece.end)
@@ -83,10 +83,10 @@ def _append_sentence(found: list[Span], piece: Span, text: str) -> None:
 
 
 def _continues(piece: str, before: str) -> bool:
-    """Whether a piece belongs to the sentence before it.
+    """Return whether a piece belongs to the sentence before it.
 
-    So do what holds no letter or digit, what follows a number that only counts ("4." The value), what goes on in lower
-    case after a quotation or a dash ("why? — he could answer"), and the speaker after a quotation ("Putin said.").
+    It does if it has no letter or digit, follows an enumerator ("4." The value), continues in lower case after a
+    quotation or a dash ("why? — he could answer"), or names the speaker after a quotation ("Putin said.").
     """
     if not any(character.isalnum() for character in piece) or _ENUMERATOR.fullmatch(before):
         return True
@@ -96,13 +96,13 @@ def _continues(piece: str, before: str) -> bool:
 
 
 def _last_space(window: str) -> int:
-    """Return the position behind the last white space of ``window``, or its length where there is none."""
+    """Return the position after the last white space in ``window``, or its length if there is none."""
     spaces = [match.end() for match in re.finditer(r"\s+", window)]
     return spaces[-1] if spaces else len(window)
 
 
 def trimmed(text: str, start: int, end: int) -> Span | None:
-    """Return ``[start, end)`` without white space at its ends, None if nothing is left."""
+    """Return ``[start, end)`` trimmed of white space, or None if nothing is left."""
     piece = text[start:end]
     left = len(piece) - len(piece.lstrip())
     return Span(start + left, start + len(piece.rstrip())) if left < len(piece) else None

@@ -1,17 +1,17 @@
-"""Whether two words are one name in two spellings, as transcriptions have them: Tokaev and Tokayev."""
+"""Match spelling variants of a transcribed name, such as Tokaev and Tokayev."""
 
 import re
 
 from rapidfuzz.distance import JaroWinkler, Levenshtein
 
-MIN_VARIANT_CHARS = 5  # in shorter names one letter makes another name: Iran, Iraq
+MIN_VARIANT_CHARS = 5  # in shorter names one letter makes a different name: Iran, Iraq
 MIN_SIMILARITY = 0.9  # Jaro-Winkler: 'tokaev'/'tokayev' .97, 'mirziyaev'/'mirziyoyev' .93
 _TRANSCRIBED = str.maketrans({**dict.fromkeys("aeiouyj'"), "g": "h", "q": "k", "w": "v"})  # Luhansk, Lugansk
 _DOUBLED = re.compile(r"(.)\1+")
 
 
 def is_spelling_of(one: str, other: str) -> bool:
-    """Whether two folded words are one name, in one spelling or in two."""
+    """Return whether two folded words are the same name, allowing for variant spellings."""
     if one == other:
         return True
     long_enough = min(len(one), len(other)) >= MIN_VARIANT_CHARS
@@ -19,15 +19,15 @@ def is_spelling_of(one: str, other: str) -> bool:
 
 
 def is_variant(one: str, other: str) -> bool:
-    """Whether two names that look alike are one name in two spellings: vowels may differ, consonants may not.
+    """Return whether two similar names are variant spellings: vowels may differ, consonants may not.
 
-    'tokaev' and 'tokayev' are, 'iceland' and 'ireland', 'austria' and 'australia' are not.
+    'tokaev' and 'tokayev' are variants; 'iceland' and 'ireland', or 'austria' and 'australia', are not.
     """
     allowed = max(1, min(len(one), len(other)) // 4)
     return _consonants(one) == _consonants(other) and Levenshtein.distance(one, other) <= allowed
 
 
 def _consonants(name: str) -> str:
-    """Return the consonants, with those made one that transcriptions of the same sound differ in."""
+    """Return the consonants, unifying those that transcribe the same sound."""
     plain = name.replace("kh", "h").replace("ph", "f").translate(_TRANSCRIBED)
     return _DOUBLED.sub(r"\1", plain)

@@ -1,4 +1,4 @@
-"""Names that the user declared equal, put in the place of one another."""
+"""Rephrase questions with names that the user declared synonymous."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from rag.text.words import words
 
 
 def rephrasings(question: str, synonyms: Sequence[Sequence[str]]) -> list[str]:
-    """Return the question with each name the user declared equal put in the place of the one it has."""
+    """Return variants of the question, each with one name replaced by a declared synonym."""
     found: list[str] = []
     for group in synonyms:
         for name in group:
@@ -18,6 +18,6 @@ def rephrasings(question: str, synonyms: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _partition(text: str, name: str) -> tuple[str, str, str]:
-    """Return the text before a name, the name as it stands there, and what follows; the name is empty if not there."""
+    """Return the text before a name, the name as written, and the text after it; the name is empty if absent."""
     match = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE)
     return (text[: match.start()], match.group(), text[match.end() :]) if match else (text, "", "")

@@ -1,6 +1,6 @@
 """How long a passage may be: limits in tokens, counted offline.
 
-tiktoken fetches its vocabulary when it is first asked; here it finds the file that the LlamaIndex wheel brings along.
+tiktoken would download its vocabulary on first use; this module points it at the file in the LlamaIndex wheel.
 """
 
 import functools
@@ -15,14 +15,14 @@ import tiktoken
 
 from rag.errors import InvalidValue, ModelUnavailable
 
-MIN_LIMIT = 8  # one character can take four tokens; a limit has to leave room for more than one
-O200K_FILE = "fb374d419588a4632f3f557e76b4b70aebbca790"  # tiktoken's name for it: SHA-1 of the address it comes from
+MIN_LIMIT = 8  # one character can take four tokens; leave room for more than one
+O200K_FILE = "fb374d419588a4632f3f557e76b4b70aebbca790"  # tiktoken's cache name: SHA-1 of the download URL
 O200K_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An upper bound for a passage: ``count(text)`` of its text is at most ``maximum``."""
+    """An upper bound on a passage: ``count(text)`` must be at most ``maximum``."""
 
     name: str
     count: Callable[[str], int]
@@ -34,13 +34,13 @@ class Limit:
 
 
 def token_limit(maximum: int) -> Limit:
-    """Return a limit in tokens of tiktoken's o200k_base. Raises ModelUnavailable if its vocabulary is not at hand."""
+    """Return a limit in tokens of tiktoken's o200k_base. Raises ModelUnavailable if the vocabulary is missing."""
     _o200k()
     return Limit("tokens", count_tokens, maximum)
 
 
 def count_tokens(text: str) -> int:
-    """Return the tokens of a text; one that spells a control token is counted as the characters that it is."""
+    """Return the number of tokens in a text, treating control tokens in it as ordinary text."""
     return len(_o200k().encode_ordinary(text))
 
 
@@ -48,8 +48,8 @@ def count_tokens(text: str) -> int:
 def _o200k() -> tiktoken.Encoding:
     """Load the vocabulary that llama-index-core ships, so that tiktoken downloads nothing.
 
-    tiktoken deletes and fetches again a cached file whose hash is wrong: the hash is checked here first, so it only
-    ever reads.
+    tiktoken deletes and re-downloads a cached file with a wrong hash. Checking the hash here first ensures that it only
+    reads.
     """
     folder = _vocabulary_folder()
     try:
@@ -78,5 +78,5 @@ def _vocabulary_folder() -> Path:
 
 
 def is_common_word(text: str) -> bool:
-    """Whether a word, in lower case, is so common that tiktoken has one token for it, in whatever language."""
+    """Return whether a lower-case word, in any language, is common enough to be a single tiktoken token."""
     return len(_o200k().encode_ordinary(f" {text}")) == 1

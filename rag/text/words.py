@@ -1,4 +1,4 @@
-"""The words of a text: as written, folded for comparing spellings, stemmed for counting."""
+"""Extract the words of a text: as written, folded to compare spellings, stemmed to count."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ from bm25s.stopwords import STOPWORDS_EN
 
 STOPWORDS = frozenset(STOPWORDS_EN)
 WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_]+(?:['’][^\W_]+)*")
-# Verbs of speech and thought in the infinitive, a closed class where they stand beside a speaker.
+# Verbs of speech and thought in the infinitive; next to a speaker they form a closed class.
 SPEECH_VERBS = (
     "say tell write think ask add state note explain stress emphasize emphasise argue warn admit insist recall "
     "declare remark claim believe announce acknowledge observe suggest describe call mention portray present frame "
@@ -22,14 +22,14 @@ _SPOKE = {
     "say": "said", "tell": "told", "write": "wrote", "think": "thought", "reply": "replied", "deny": "denied",
     "admit": "admitted",
 }  # fmt: skip
-SPOKE = frozenset(_SPOKE.get(verb, verb.removesuffix("e") + "ed") for verb in SPEECH_VERBS)  # their past
+SPOKE = frozenset(_SPOKE.get(verb, verb.removesuffix("e") + "ed") for verb in SPEECH_VERBS)  # past tense
 _POSSESSIVE = re.compile(r"['’]s$", re.IGNORECASE)
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word or number of a text: ``folded`` for comparing spellings, ``stem`` for counting."""
+    """A word or number in a text: ``folded`` to compare spellings, ``stem`` to count."""
 
     text: str
     folded: str
@@ -37,22 +37,22 @@ class Word:
 
 
 def words(text: str) -> list[Word]:
-    """Return the words and numbers of a text in order, stop words among them."""
+    """Return the words and numbers of a text in order, including stop words."""
     found = [match.group() for match in WORD.finditer(_composed(text))]
     folded = [fold(word) for word in found]
     return [Word(w, f, s) for w, f, s in zip(found, folded, stemmer().stemWords(folded), strict=True)]
 
 
 def content_words(text: str) -> list[Word]:
-    """Return the words of a text that carry meaning; all of them, if there is no other."""
+    """Return the words of a text without stop words; all words if only stop words remain."""
     every = words(text)
     return [word for word in every if word.folded not in STOPWORDS] or every
 
 
 def fold(word: str) -> str:
-    """Return a word in lower case without accents and possessive, so that 'Şavkat’s' and 'savkat' are one word.
+    """Return a word in lower case without accents or possessive, so that 'Şavkat’s' and 'savkat' match.
 
-    A number loses the commas between its thousands.
+    Thousands separators are removed from numbers.
     """
     if _THOUSANDS.fullmatch(word):
         return word.replace(",", "")
@@ -62,10 +62,10 @@ def fold(word: str) -> str:
 
 @cache
 def stemmer() -> Any:  # PyStemmer publishes no types
-    """Return the Snowball stemmer for English; words of other languages mostly stay as they are."""
+    """Return the English Snowball stemmer, which leaves most words of other languages unchanged."""
     return Stemmer.Stemmer("english")
 
 
 def _composed(text: str) -> str:
-    """Return the text with each accent on its letter, and without soft hyphens: both would cut a word in two."""
+    """Return the text in NFC without soft hyphens, since combining accents and soft hyphens would split words."""
     return unicodedata.normalize("NFC", text).replace("\u00ad", "")

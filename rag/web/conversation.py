@@ -32,7 +32,7 @@ class Choice(BaseModel):
     source: str | None = None
     since: dt.date | None = None
     until: dt.date | None = None
-    mode: Mode = "quotes"
+    mode: Mode | None = None
     replaces: int = Field(0, ge=0)
 
     @field_validator("source", "since", "until", mode="before")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rag.engine import Rag
 from rag.errors import IndexMissing, InvalidValue, UsageError
-from rag.index import Snapshot
+from rag.index import Catalog
 from rag.values import Abstention, Answer, Citation, Claim, Fault, Hit, Mode, Passage, Removed, Result, Span, Trace
 from rag.web.turn import Turn, Turns, Verdict
 
@@ -98,18 +98,18 @@ def restored(rag: Rag, kept: object) -> Turns:
     try:
         turns = _Asked.model_validate(kept).turns
         try:
-            with rag.index.read() as snapshot:
-                return tuple(_turn(turn, snapshot) for turn in turns)
+            with rag.catalog() as catalog:
+                return tuple(_turn(turn, catalog) for turn in turns)
         except IndexMissing:
             return tuple(_turn(turn, None) for turn in turns)
     except (ValidationError, InvalidValue) as error:
         raise UsageError("this conversation cannot be read any more; delete it from the list and ask again") from error
 
 
-def _turn(kept: _Turn, snapshot: Snapshot | None) -> Turn:
+def _turn(kept: _Turn, catalog: Catalog | None) -> Turn:
     record = kept.record
-    placed = [_placed(citation, snapshot) for citation in record.citations]
-    result = _result(record, [citation for citation, _ in placed], [hit for _, hit in placed if hit], snapshot)
+    placed = [_placed(citation, catalog) for citation in record.citations]
+    result = _result(record, [citation for citation, _ in placed], [hit for _, hit in placed if hit], catalog)
     return Turn(
         record.question,
         scope=kept.scope,
@@ -119,10 +119,10 @@ def _turn(kept: _Turn, snapshot: Snapshot | None) -> Turn:
     )
 
 
-def _placed(kept: _Citation, snapshot: Snapshot | None) -> tuple[Citation, Hit | None]:
+def _placed(kept: _Citation, catalog: Catalog | None) -> tuple[Citation, Hit | None]:
     """Return the citation, with its document if that still has the quote, and the passage around it."""
     span = Span(kept.start, kept.end)
-    entry = snapshot.catalog.entry_by_source(kept.source) if snapshot else None
+    entry = catalog.entry_by_source(kept.source) if catalog else None
     stands = entry is not None and entry.document.text[span.start : span.end] == kept.quote
     citation = Citation(
         marker=kept.marker,
@@ -136,11 +136,11 @@ def _placed(kept: _Citation, snapshot: Snapshot | None) -> tuple[Citation, Hit |
         answer=Span(kept.answer.start, kept.answer.end) if kept.answer else None,
         page=entry.document.page_of(span.start) if entry and stands else kept.page,
     )
-    passage = snapshot.catalog.passage_at(citation.doc_id, span) if snapshot and stands else None
+    passage = catalog.passage_at(citation.doc_id, span) if catalog and stands else None
     return citation, Hit(passage, 0.0, kept.marker, "evidence") if passage else None
 
 
-def _result(record: _Record, citations: Sequence[Citation], hits: Sequence[Hit], snapshot: Snapshot | None) -> Result:
+def _result(record: _Record, citations: Sequence[Citation], hits: Sequence[Hit], catalog: Catalog | None) -> Result:
     by_marker = {citation.marker: citation for citation in citations}
     trace = Trace(**record.trace.model_dump())
     about: dict[str, Any] = {
@@ -150,7 +150,7 @@ def _result(record: _Record, citations: Sequence[Citation], hits: Sequence[Hit],
         "notice": record.notice or "",
     }
     if not record.claims:
-        nearest = tuple(_hit(hit, snapshot) for hit in record.nearest)
+        nearest = tuple(_hit(hit, catalog) for hit in record.nearest)
         return Abstention(record.question, record.reason or "", nearest, trace, record.stage or "evidence", **about)
     if any(marker not in by_marker for claim in record.claims for marker in claim.citations):
         raise InvalidValue("a claim cites what the record does not have")
@@ -158,9 +158,9 @@ def _result(record: _Record, citations: Sequence[Citation], hits: Sequence[Hit],
     return Answer(record.question, claims, tuple(hits), trace, **about)
 
 
-def _hit(kept: _Hit, snapshot: Snapshot | None) -> Hit:
+def _hit(kept: _Hit, catalog: Catalog | None) -> Hit:
     """Return a passage; without a document's id if the text is not there any more, so that it cannot be opened."""
-    entry = snapshot.catalog.entry_by_source(kept.source) if snapshot else None
+    entry = catalog.entry_by_source(kept.source) if catalog else None
     stands = entry is not None and entry.document.text[kept.start : kept.end] == kept.text
     passage = Passage(
         id=f"{kept.source}:{kept.start}-{kept.end}",

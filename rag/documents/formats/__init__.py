@@ -1,7 +1,7 @@
-"""What kinds of files are read: one module each, with a function from bytes to ``Decoded``.
+"""File formats: one module each, with a function from bytes to ``Decoded``.
 
-``LOADERS`` is the one place that knows them all: a new format is a module and an entry for its suffix. What a loader
-makes of a file is from then on the document, to which all offsets refer.
+To add a format, add a module and an entry for its suffix in ``LOADERS``. The text that a loader returns becomes the
+document, and all offsets refer to it.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from rag.documents.formats.plain import Decoded, load_plain
 from rag.documents.formats.word import load_docx
 from rag.errors import UnsupportedFormat
 
-Loader = Callable[[bytes, Path], Decoded]  # the path is for messages; a loader reads nothing from the disk
+Loader = Callable[[bytes, Path], Decoded]  # the path is only for messages; a loader does not read from disk
 LOADERS: Mapping[str, Loader] = {
     ".txt": load_plain,
     ".md": load_plain,
@@ -22,11 +22,11 @@ LOADERS: Mapping[str, Loader] = {
     ".pdf": load_pdf,
     ".docx": load_docx,
 }
-READING = 2  # counted up where a loader takes another text out of the same file; plain text is never read otherwise
+READING = 2  # bump when a loader extracts different text from the same file; plain text never changes
 
 
 def loader_of(path: Path) -> Loader:
-    """Return what reads a file, by its suffix; raises UnsupportedFormat."""
+    """Return the loader for a file's suffix. Raises UnsupportedFormat."""
     loader = LOADERS.get(path.suffix.lower())
     if loader is None:
         raise UnsupportedFormat(path, f"no known format; known are {', '.join(sorted(LOADERS))}")

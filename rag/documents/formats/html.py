@@ -1,8 +1,7 @@
-"""The article of a web page: its text without navigation, and what the head of the page says about it.
+"""Extract the article of a web page, without navigation, and the metadata in its head.
 
-Nothing is fetched, and nothing in the page is run. What a page shows is taken by trafilatura; title, publisher, author
-and date are taken from the fields that pages have for them, and from nowhere else: a wrong date under a quote is worse
-than none.
+Nothing is fetched, and nothing in the page is run. trafilatura extracts the text. Title, publisher, author and date
+come only from the metadata fields meant for them: a wrong date under a quote is worse than none.
 """
 
 import codecs
@@ -17,9 +16,9 @@ from rag.documents.formats.plain import BYTE_ORDER_MARKS, PARAGRAPH, Decoded, lo
 from rag.documents.sources import Overrides
 from rag.errors import EmptyDocument, UndecodableText
 
-_HEAD_BYTES = 2048  # in which a page has to name its encoding
+_HEAD_BYTES = 2048  # a page must declare its encoding within these
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
-# The encodings that pages may name, by Python's names; what browsers take for another one is that other one.
+# The encodings that pages may declare, by Python name, mapped to the encoding that browsers use instead.
 _ENCODINGS: Mapping[str, str] = {
     **{name: name for name in ("utf-8", "koi8-r", "koi8-u", "gbk", "gb18030", "big5", "euc_jp", "shift_jis", "euc_kr")},
     **{f"cp{n}": f"cp{n}" for n in range(1250, 1259)},
@@ -29,11 +28,11 @@ _ENCODINGS: Mapping[str, str] = {
     "iso8859-9": "cp1254",
     "gb2312": "gb18030",
 }
-# Characters that no text has, raw and as references; a single one makes the parser lose the rest of the page.
+# Invalid characters, raw and as references; a single one makes the parser lose the rest of the page.
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]{1,6})|(\d{1,7}));?")
-_TAKEN_BACK = ["//del", "//s", "//strike", "//*[@hidden]"]  # what a page has and does not say
-_TABLE_RULE = re.compile(r"[|\s:-]*")  # stands between the head of a table and its rows
+_TAKEN_BACK = ["//del", "//s", "//strike", "//*[@hidden]"]  # deleted or hidden content
+_TABLE_RULE = re.compile(r"[|\s:-]*")  # between the header and the rows of a table
 _DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?!\d)")
 _TITLES = ("og:title", "twitter:title", "dc.title", "citation_title")
 _PUBLISHERS = ("og:site_name", "dc.publisher", "citation_journal_title")
@@ -54,9 +53,9 @@ _DATES = (
 
 
 def load_html(raw: bytes, path: Path) -> Decoded:
-    """Return the article of a page, a paragraph a line, and what its head states.
+    """Return the article of a page as paragraphs, and the metadata from its head.
 
-    Raises UndecodableText, and EmptyDocument where no text is found.
+    Raises UndecodableText, and EmptyDocument if no text is found.
     """
     import trafilatura  # noqa: PLC0415 - needed for pages only
 
@@ -76,14 +75,14 @@ def load_html(raw: bytes, path: Path) -> Decoded:
 
 
 def _decoded(raw: bytes, path: Path) -> Decoded:
-    """Decode by the byte order mark, else by what the page says of itself, else as plain text."""
+    """Decode by the byte order mark, else by the declared encoding, else as plain text."""
     named = _CHARSET.search(raw[:_HEAD_BYTES])
     if named and not any(raw.startswith(mark) for mark, _ in BYTE_ORDER_MARKS):
         try:
             encoding = _ENCODINGS[codecs.lookup(named.group(1).decode("ascii")).name]
             return Decoded(raw.decode(encoding), encoding)
         except (LookupError, ValueError):
-            pass  # pages say wrong things about themselves
+            pass  # pages often declare a wrong encoding
     return load_plain(raw, path)
 
 
@@ -94,7 +93,7 @@ def _harmless(reference: re.Match[str]) -> str:
 
 
 def _stated(source: str) -> Overrides:
-    """Return what the head of a page says in its fields."""
+    """Return the metadata in the head of a page."""
     from lxml import html  # noqa: PLC0415 - needed for pages only
 
     tree = html.fromstring(source.encode(), parser=html.HTMLParser(encoding="utf-8", no_network=True))
@@ -118,7 +117,7 @@ def _stated(source: str) -> Overrides:
 
 
 def _articles(tree: Any) -> Iterator[dict[str, Any]]:
-    """Yield what JSON-LD says of articles (schema.org: Article, NewsArticle, Report and the like)."""
+    """Yield the JSON-LD objects that describe articles (schema.org Article, NewsArticle, Report and so on)."""
     for script in tree.xpath('//script[@type="application/ld+json"]/text()'):
         try:
             said = json.loads(str(script))
@@ -136,7 +135,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _name(value: Any) -> str | None:
-    """Return a name that JSON-LD gives as a text, as a thing with a name, or as a list of such."""
+    """Return a JSON-LD name, given as a string, an object with a name, or a list of either."""
     names = [item.get("name") if isinstance(item, dict) else item for item in _listed(value)]
     return ", ".join(" ".join(name.split()) for name in names if isinstance(name, str) and name.strip()) or None
 
@@ -146,7 +145,7 @@ def _first(fields: Mapping[str, str], names: tuple[str, ...]) -> str | None:
 
 
 def _date(text: Any) -> dt.date | None:
-    """Return a day that is written in full, year first; None for anything else."""
+    """Return the date a string begins with, as YYYY-MM-DD; None for anything else."""
     found = _DAY.match(text) if isinstance(text, str) else None
     try:
         return dt.date.fromisoformat(found[1]) if found else None

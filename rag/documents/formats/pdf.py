@@ -1,7 +1,7 @@
-"""The text of a PDF: lines joined to paragraphs, pages divided, running heads and page numbers left out.
+"""Extract the text of a PDF: join lines into paragraphs, mark pages, drop running heads and page numbers.
 
-A PDF knows where letters stand and nothing of paragraphs, so this is a reading of it: two paragraphs become one where
-the last line of the first is full, and footnotes stand where the page has them.
+A PDF records where letters stand but not paragraphs, so the result is an interpretation: two paragraphs merge if the
+last line of the first is full, and footnotes stay where the page has them.
 """
 
 import io
@@ -21,19 +21,19 @@ _SENTENCE_END = re.compile(r"[.!?…:;][\"'”’»)\]]*$")
 _BROKEN_WORD = re.compile(r"[^\W\d_]{2}[-\u00ad]$")
 _NUMBER = re.compile(r"\d+")
 _PAGE_WORDS = re.compile(r"(?:page|pages|p|pp|of|von|seite)", re.IGNORECASE)
-_FULL_LINE = 0.75  # of the usual width; a shorter line may end a paragraph
-_USUAL_WIDTH = 0.9  # the quantile of the lines' lengths that is taken for it
+_FULL_LINE = 0.75  # share of the usual width; a shorter line may end a paragraph
+_USUAL_WIDTH = 0.9  # quantile of the line lengths that counts as the usual width
 _EDGES = (0, 1, -1, -2)  # the lines of a page that may be running heads and feet
-_RUNNING_PAGES = 3  # a running line stands at one edge of so many pages, and of half of all
-_TITLE_WORDS = 3  # a line with a number that counts pages is a running title if it has so many words beside it
+_RUNNING_PAGES = 3  # a running line repeats at one edge of at least this many pages and half of all pages
+_TITLE_WORDS = 3  # words needed beside a page number for the line to be a running title
 
 
 def load_pdf(raw: bytes, path: Path) -> Decoded:
     """Return the text of a PDF; every page ends with ``PAGE_BREAK``.
 
-    Raises UndecodableText for what is damaged or locked, EmptyDocument where no page has text.
+    Raises UndecodableText if the file is damaged or locked, and EmptyDocument if no page has text.
     """
-    import pypdf  # noqa: PLC0415 - needed for such files only
+    import pypdf  # noqa: PLC0415 - needed for PDF files only
     from pypdf.errors import FileNotDecryptedError  # noqa: PLC0415 - comes with it
 
     try:
@@ -48,12 +48,12 @@ def load_pdf(raw: bytes, path: Path) -> Decoded:
 
 
 def _lines(page: str) -> list[str]:
-    """Return the lines of a page, ligatures as letters; blank ones stay, since they divide paragraphs."""
+    """Return the lines of a page with ligatures expanded; keep blank lines, which separate paragraphs."""
     return [" ".join(line.translate(_LIGATURES).split()) for line in page.split("\n")]
 
 
 def joined(pages: Sequence[Sequence[str]]) -> str:
-    """Return lines as paragraphs. pages: the lines of each page, white space in them single."""
+    """Join lines into paragraphs. pages: the lines of each page, with white space collapsed."""
     bodies = without_running_lines(pages)
     lengths = sorted(len(line) for page in bodies for line in page if line)
     width = lengths[int(_USUAL_WIDTH * (len(lengths) - 1))] if lengths else 0
@@ -76,19 +76,19 @@ def joined(pages: Sequence[Sequence[str]]) -> str:
 
 
 def _go_on(parts: list[str], last: str, line: str, words: Counter[str], *, at_top: bool) -> None:
-    """Append a line to the paragraph of the last one; a word that was broken between them is made whole."""
+    """Append a line to the current paragraph, rejoining a word that was hyphenated across the break."""
     if not _BROKEN_WORD.search(last) or not line[0].islower():
         parts.append(f" {line}")
         return
     hyphen = "-" if _is_compound(last, line, words) else ""
     at = next(i for i in reversed(range(len(parts))) if parts[i] != PAGE_BREAK)
-    rest, _, line = line.partition(" ") if at_top else ("", "", line)  # a word stands on the page where it begins
+    rest, _, line = line.partition(" ") if at_top else ("", "", line)  # a word belongs to the page where it begins
     parts[at] = parts[at][:-1] + hyphen + rest
     parts.append(f" {line}" if at_top and line else line)
 
 
 def _is_compound(last: str, line: str, words: Counter[str]) -> bool:
-    """Whether a hyphen at the end of a line belongs to the word, as the document has it elsewhere, or else as usual."""
+    """Return whether a line-end hyphen is part of the word, judging by the document, else by common words."""
     token = last.rsplit(maxsplit=1)[-1].lower().strip("-\u00ad")
     first, second = re.split(r"\W", token)[-1], re.split(r"\W", line.lower())[0]
     if last.endswith("\u00ad") or words[first + second]:
@@ -109,7 +109,7 @@ def _ends_paragraph(line: str, following: str, width: int) -> bool:
 
 
 def without_running_lines(pages: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return pages without the lines that stand at the same edge of half of them, or count them there."""
+    """Return the pages without running lines and page numbers, which recur at the same edge of half of them."""
     running = set(_running(pages))
     bodies = []
     for number, page in enumerate(pages):
@@ -139,15 +139,15 @@ def _running(pages: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
 
 
 def _may_count_pages(mask: str) -> bool:
-    """Whether a line may be the number of a page, alone or beside a running title."""
+    """Return whether a line may be a page number, alone or next to a running title."""
     title = [word for word in re.findall(r"[^\W\d_]+", mask) if not _PAGE_WORDS.fullmatch(word)]
     return not title or len(title) >= _TITLE_WORDS
 
 
 def _offsets(line: str, page: int) -> set[tuple[str, int, tuple[int, ...]]]:
-    """Return the first and the last number of a line, each less that of its page and with the other numbers.
+    """Return the first and last number in a line, each minus the page index and with the line's other numbers.
 
-    They are always the same if this number counts the pages.
+    These stay the same from page to page if the number is a page number.
     """
     found = [int(digits) for digits in _NUMBER.findall(line) if len(digits) < 7]
     return {("first", found[0] - page, (*found[1:],)), ("last", found[-1] - page, (*found[:-1],))} if found else set()

@@ -1,4 +1,4 @@
-"""Plain text from a file's bytes, and what every loader returns."""
+"""Decode plain text; also defines ``Decoded``, which every loader returns."""
 
 import codecs
 import re
@@ -19,20 +19,20 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# The encodings that may be guessed, preferred ones first: they often decode the same bytes to equally likely texts, and
-# a wrong guess would be quoted. Those of East Asia are absent because nothing tells them apart with any certainty.
+# Encodings to guess from, in order of preference: they often decode the same bytes to equally likely texts, and a wrong
+# guess would end up in quotes. East Asian encodings are absent because they cannot be told apart reliably.
 GUESSED_ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r")
-MAX_CHAOS_PERCENT = 10.0  # right guesses stay below it on sentences of ten words and more, wrong ones mostly do not
-MIN_COHERENCE_PERCENT = 30.0  # letter frequencies of a known language; right guesses have 36 to 67, noise has 0
+MAX_CHAOS_PERCENT = 10.0  # right guesses stay below this for sentences of ten or more words; most wrong ones do not
+MIN_COHERENCE_PERCENT = 30.0  # letter-frequency match with a language; right guesses score 36 to 67, noise 0
 NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")  # what broken fonts and files leave behind
-PARAGRAPH = "\n\n"  # between paragraphs, in the text of every format that has them
+PARAGRAPH = "\n\n"  # paragraph separator for every format that has paragraphs
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a loader makes of a file's bytes.
+    """The result of a loader.
 
-    encoding: what the text was read with. stated: what the file says about its document in fields of its own.
+    encoding: how the bytes were decoded. stated: metadata from the file's own fields.
     """
 
     text: str
@@ -41,9 +41,9 @@ class Decoded:
 
 
 def load_plain(raw: bytes, path: Path) -> Decoded:
-    """Decode plain text: by its byte order mark, as UTF-8, or by a guess that has to be a sure one.
+    """Decode plain text by its byte order mark, as UTF-8, or by a confident guess.
 
-    Raises UndecodableText for binary content, and where no encoding is likely enough.
+    Raises UndecodableText for binary content, or if no encoding is likely enough.
     """
     for mark, encoding in BYTE_ORDER_MARKS:
         if raw.startswith(mark):
@@ -68,7 +68,7 @@ def _decode(raw: bytes, encoding: str, path: Path) -> str:
 
 
 def _mostly_utf8(raw: bytes) -> bool:
-    """Tell UTF-8 with a few broken bytes from another encoding, whose letters are rarely valid UTF-8 by chance."""
+    """Distinguish slightly damaged UTF-8 from other encodings, which are rarely valid UTF-8 by chance."""
     n_bytes = sum(byte >= 0x80 for byte in raw)
     n_valid = sum(byte >= 0x80 for byte in raw.decode("utf-8", errors="ignore").encode("utf-8"))
     return 2 * n_valid >= n_bytes
@@ -84,5 +84,5 @@ def _guess(raw: bytes, path: Path) -> Decoded:
     known = [encoding for encoding in GUESSED_ENCODINGS if encoding in likely]
     if not known:
         raise UndecodableText(path, "its encoding cannot be told with any certainty; save it as UTF-8")
-    best = max(known, key=lambda encoding: likely[encoding][0])  # of equals, max keeps the preferred one
+    best = max(known, key=lambda encoding: likely[encoding][0])  # on a tie, max keeps the first, which is preferred
     return Decoded(likely[best][1], best)

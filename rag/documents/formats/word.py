@@ -1,8 +1,7 @@
-"""The text of a Word document: its paragraphs in their order, and a line for each row of a table.
+"""Extract the text of a Word document: its paragraphs in order, and one line per table row.
 
-Read as the document stands with all changes accepted: what was inserted is there, what was deleted is not. Headers,
-footers, footnotes and comments are left out. What Word notes about a file, such as the name of whoever bought the
-program, says nothing reliable about the document and is not read.
+Tracked changes count as accepted: insertions are included, deletions are not. Headers, footers, footnotes and comments
+are left out. Word's own file properties, such as the name of the licence holder, are unreliable and not read.
 """
 
 import io
@@ -15,7 +14,7 @@ from rag.documents.formats.plain import NO_TEXT, PARAGRAPH, Decoded
 from rag.errors import UndecodableText
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"  # the same again, for old programs
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"  # a duplicate for old programs
 _LEFT_OUT = {f"{_W}{name}" for name in ("del", "moveFrom", "rPr", "pPr", "instrText", "delText")} | {_FALLBACK}
 _CHARACTERS = {f"{_W}tab": " ", f"{_W}br": " ", f"{_W}cr": " ", f"{_W}noBreakHyphen": "-", f"{_W}softHyphen": ""}
 _MAX_UNPACKED_BYTES = 200 * 1024 * 1024
@@ -23,7 +22,7 @@ _MAX_UNPACKED_BYTES = 200 * 1024 * 1024
 
 def load_docx(raw: bytes, path: Path) -> Decoded:
     """Return the text of a Word document. Raises UndecodableText."""
-    import docx  # noqa: PLC0415 - needed for such files only
+    import docx  # noqa: PLC0415 - needed for Word files only
 
     _check_unpacked_size(raw, path)
     try:
@@ -44,7 +43,7 @@ def _check_unpacked_size(raw: bytes, path: Path) -> None:
 
 
 def _blocks(element: Any) -> Iterator[str]:
-    """Yield the paragraphs below an element, and its tables, a line a row; what stands in a text box comes after."""
+    """Yield the paragraphs and tables below an element, one line per row; a text box follows its paragraph."""
     for child in element:
         if child.tag == f"{_W}p":
             if text := _text(child):
@@ -59,7 +58,7 @@ def _blocks(element: Any) -> Iterator[str]:
 
 
 def _row(row: Any) -> str:
-    """Return the cells of a row on one line; one that goes on from the row above is empty."""
+    """Return the cells of a row on one line; a cell merged with the row above is empty."""
     cells = [
         "" if _is_continued(cell) else " ".join(" ".join(_blocks(cell)).split()) for cell in _below(row, f"{_W}tc")
     ]
@@ -72,7 +71,7 @@ def _is_continued(cell: Any) -> bool:
 
 
 def _below(element: Any, tag: str) -> Iterator[Any]:
-    """Yield the nearest elements of a kind, also those inside of controls."""
+    """Yield the nearest descendants with a tag, including those inside content controls."""
     for child in element:
         if child.tag == tag:
             yield child

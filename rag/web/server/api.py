@@ -7,14 +7,15 @@ open to programs.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 from gradio.events import api  # gr.api, which Gradio does not declare for type checkers
 
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
-from rag.records import ask_record, parse_day, search_record
+from rag.options import checked_mode, checked_top_k, filters
+from rag.records import ask_record, search_record
 from rag.values import History, Mode
 
 ENGINE = "engine"  # the queue's name for all that asks the engine
@@ -31,24 +32,18 @@ def add_endpoints(rag: Rag) -> None:
         source: str | None = None,
         since: str | None = None,
         until: str | None = None,
-        mode: Mode = "quotes",
+        mode: Mode | None = None,
     ) -> dict[str, Any]:
         """Answer a question from the documents, or say that they do not; the record of ``rag ask --json``."""
         with _told():
             turns = _pairs(history)
-            first, last = parse_day("since", since), parse_day("until", until)
-            if mode not in get_args(Mode):
-                raise UsageError(f"mode is {mode!r}; give one of {', '.join(get_args(Mode))}")
-            return ask_record(
-                rag.ask(_text(question), history=turns, mode=mode, source=source, since=first, until=last)
-            )
+            chosen = filters(source, since, until)
+            return ask_record(rag.ask(_text(question), history=turns, mode=checked_mode(mode), **chosen))
 
-    def search(question: str, top_k: int = rag.settings.top_k) -> dict[str, Any]:
+    def search(question: str, top_k: int | None = None) -> dict[str, Any]:
         """Find the passages nearest to a question; the record of ``rag search --json``."""
         with _told():
-            if type(top_k) is not int or not 1 <= top_k <= 100:
-                raise UsageError(f"top_k is {top_k!r}; give a whole number from 1 to 100")
-            return search_record(_text(question), rag.search(question, top_k=top_k))
+            return search_record(_text(question), rag.search(question, top_k=checked_top_k(top_k)))
 
     api(ask, api_name="ask", concurrency_id=ENGINE)
     api(search, api_name="search", concurrency_id=ENGINE)

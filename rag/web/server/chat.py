@@ -13,7 +13,8 @@ from rag.config import Settings
 from rag.plaintext import answer_in
 from rag.values import History, Mode
 
-_MODELS: dict[str, Mode] = {"footnote": "quotes", "footnote-written": "written"}
+# By name: how it answers; "footnote" as everything else does that is asked without a mode.
+_MODELS: dict[str, Mode | None] = {"footnote": None, "footnote-quotes": "quotes", "footnote-written": "written"}
 
 
 class Refused(Exception):
@@ -78,7 +79,7 @@ class Asked:
     chat: Chat
     question: str
     history: History
-    mode: Mode
+    mode: Mode | None
 
 
 def understood(body: bytes, *, settings: Settings) -> Asked:
@@ -119,6 +120,6 @@ def _turns(messages: list[_Message]) -> History:
     return turns
 
 
-def models(settings: Settings) -> dict[str, Mode]:
-    """Return the names that can be asked, each with its way of answering."""
-    return {name: mode for name, mode in _MODELS.items() if mode == "quotes" or settings.writes}
+def models(settings: Settings) -> dict[str, Mode | None]:
+    """Return the names that can be asked, each with its mode, None for the default; one where no model writes."""
+    return {name: mode for name, mode in _MODELS.items() if mode is None or settings.writes}

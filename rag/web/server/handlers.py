@@ -74,7 +74,7 @@ HANDLERS: Mapping[str, Handler] = {
     "uploaded": Handler((Message, State), Nothing),
     "health": Handler(()),
     # for programs
-    "ask": Handler((Plain, Plain, Text | None, Text | None, Text | None, Text)),
+    "ask": Handler((Plain, Plain, Text | None, Text | None, Text | None, Text | None)),
     "search": Handler((Plain, Plain)),
 }
 FOR_PROGRAMS = ("ask", "search")

@@ -10,8 +10,8 @@ from rag.web.views.markup import shown
 
 _MODES = (
     '<fieldset class="modes"><legend>Answer</legend>'
-    '<label><input type="radio" name="mode" value="quotes" checked> in quotes</label>'
-    '<label><input type="radio" name="mode" value="written"> written by the model</label></fieldset>'
+    '<label><input type="radio" name="mode" value="quotes"> in quotes</label>'
+    '<label><input type="radio" name="mode" value="written" checked> written by the model</label></fieldset>'
 )
 
 
