@@ -13,7 +13,7 @@ LOCAL_STAMP := $(VENV)/.installed-local
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run llm test lint eval bench train screenshots clean chromium
+.PHONY: help run llm test lint eval bench train screenshots schemas clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ train: $(DEV_STAMP) ## make the evidence model anew, on a GPU, in RUN=training; 
 
 screenshots: $(DEV_STAMP) chromium ## take the pictures of the page in docs/ again
 	$(BIN)/python docs/screenshots.py
+
+schemas: $(DEV_STAMP) ## write docs/schemas anew from rag/records.py
+	$(BIN)/python docs/write_schemas.py
 
 clean: ## remove .venv, caches and build output; the index in .footnote stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

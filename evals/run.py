@@ -20,12 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import distributions
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-import prompts
 import rag as package
 from rag.cli.batch import run_batch
 from rag.config import NOT_ANSWERING
@@ -209,7 +209,7 @@ def _made(rag: Rag, gold: Path, texts: Mapping[str, str]) -> dict[str, Any]:
 def _code_digest() -> str:
     """Return 12 hex digits over every file of the packages (code, rules, weights, prompts) and what is installed."""
     digest = hashlib.sha256()
-    for folder in (Path(package.__file__).parent, Path(prompts.__file__).parent):
+    for folder in (Path(package.__file__).parent, Path(str(files("rag.prompts")))):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())

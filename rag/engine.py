@@ -253,7 +253,8 @@ class Rag:
         question = _readable(question)
         models = {"encoder": self._encoder.name, "evidence": self._evidence.name}
         asking = ResultBuilder(self.settings, question, models=models | ({"writer": writer.name} if writer else {}))
-        history = [turn for turn in history or [] if not self._objection(turn[0])]  # "Thanks!" leads nowhere
+        told = [(_readable(asked), _readable(answered)) for asked, answered in history or []]
+        history = [turn for turn in told if not self._objection(turn[0])]  # "Thanks!" leads nowhere
         if reason := self._objection(question, follows=bool(history)):
             yield asking.abstain("question", reason)
             return

@@ -11,7 +11,7 @@ from rag.config import Settings
 from rag.models import PassageEvidence, likeliest
 from rag.quoting import by_probability
 from rag.retrieval import Filters
-from rag.values import Abstention, Answer, Claim, Hit, Mode, Removed, Trace, percent
+from rag.values import Abstention, Answer, Claim, EndedAt, Hit, Mode, Removed, Trace, percent
 from rag.writing import Draft, prompt_hash
 
 _NEAREST = 5  # sentences shown beside a refusal
@@ -88,7 +88,7 @@ class ResultBuilder:
             named = " ".join(f"“{question}”" for question in questions)
             self.notice = " ".join(filter(None, [self.notice, f"The documents may not answer this part: {named}"]))
 
-    def abstain(self, stage: str, reason: str, near: tuple[Hit, ...] = ()) -> Abstention:
+    def abstain(self, stage: EndedAt, reason: str, near: tuple[Hit, ...] = ()) -> Abstention:
         """Return that there is no answer, why, and what came nearest."""
         return Abstention(self.question, reason, near, self.trace, stage, mode=self.mode, **self._told())
 

@@ -18,6 +18,7 @@ Mode = Literal["quotes", "written"]
 Unit = Literal["passages", "sentences"]  # what is embedded and counted; a sentence finds, a passage is read
 UNITS: tuple[Unit, ...] = ("passages", "sentences")
 PAGE_BREAK = "\f"  # stands in a text where another page begins
+EndedAt = Literal["question", "index", "retrieve", "evidence", "gate"]  # the stage that found no answer
 History = list[tuple[str, str]]  # earlier turns, oldest first: (question, answer text)
 
 
@@ -329,7 +330,7 @@ class Abstention:
     reason: str
     nearest: tuple[Hit, ...]
     trace: Trace
-    stage: str = "evidence"
+    stage: EndedAt = "evidence"
     standalone_question: str = ""
     mode: Mode = "quotes"
     removed: tuple[Removed, ...] = ()

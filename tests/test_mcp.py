@@ -169,7 +169,7 @@ def test_the_type_of_a_result_has_the_keys_of_its_schema(replies: dict[str, Any]
     typed = replies["tools"][tool].output_schema
     assert set(typed["properties"]) == set(known["properties"])
     for name, described in known["$defs"].items():
-        assert set(typed["$defs"][f"{name.title()}Record"]["properties"]) == set(described["properties"])
+        assert set(typed["$defs"][name]["properties"]) == set(described["properties"])
 
 
 def test_the_tools_say_what_they_take_and_that_they_only_read(replies: dict[str, Any]):

@@ -115,7 +115,7 @@ def test_hostile_text_adds_no_element_and_no_attribute_wherever_it_stands(hostil
         citation = a_citation(document, 8, end, about=text, answer=Span(8, end))
         hit = a_hit(document, 0, len(document), source=text)
         answer = an_answer(
-            [citation], [hit], standalone_question=text, removed=(Removed(text, text, text),), notice=text
+            [citation], [hit], standalone_question=text, removed=(Removed(text, "unsupported", text),), notice=text
         )
         refusal = Abstention(text, text, (hit,), TRACE, standalone_question=text + "?")
         turns = [

@@ -10,8 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 from conftest import SEEDS
+from pydantic import ValidationError
 
-from rag import Abstention, Answer, Citation, Claim, Rag, Span
+from rag import Abstention, Answer, Citation, Claim, Rag, Span, records
 from rag.records import ask_record, error_record, search_record
 from rag.values import Removed, Trace
 
@@ -29,6 +30,11 @@ CITATION_KEYS = "marker source title publisher date start end quote answer page"
 
 def schema(name: str) -> dict[str, Any]:
     return json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", records.MODELS)
+def test_the_schemas_in_the_documentation_are_those_of_the_records(name: str):
+    assert schema(name) == records.schema(name), "make schemas writes them anew"
 
 
 def problems(name: str, record: object) -> list[str]:
@@ -74,7 +80,7 @@ def parts(value: Any) -> list[dict[str, Any]]:
 
 
 def test_a_passage_is_described_alike_in_both_schemas():
-    near, hit = schema("ask")["$defs"]["near"], schema("search")["$defs"]["hit"]
+    near, hit = schema("ask")["$defs"]["NearRecord"], schema("search")["$defs"]["HitRecord"]
     assert set(near["properties"]) == {*hit["properties"], "sentence"}
     for name in set(hit["properties"]) - {"score"}:
         assert near["properties"][name] == hit["properties"][name]
@@ -166,7 +172,8 @@ def test_a_written_answer_shows_what_was_removed():
 def test_every_stage_that_types_name_is_in_the_schema(stage: str):
     trace = Trace("0123456789ab", None, {}, 0, {})
     assert problems("ask", ask_record(Abstention("Which?", "Nothing stands.", (), trace, stage))) == []
-    assert problems("ask", ask_record(Abstention("Which?", "Nothing stands.", (), trace, "elsewhere")))
+    with pytest.raises(ValidationError, match="stage"):
+        ask_record(Abstention("Which?", "Nothing stands.", (), trace, "elsewhere"))
 
 
 @pytest.mark.parametrize("question_id", ["q", None, 7])

@@ -11,7 +11,7 @@ from rag.errors import DocumentError
 from rag.gate import ClaimCheck
 from rag.index import IngestReport
 from rag.plaintext import NEAREST, REFUSED, footnote, hit_place, score, snippet
-from rag.records import Record
+from rag.records import Record, VerdictRecord, VerifyRecord
 from rag.text.characters import printable
 from rag.values import Abstention, Answer, Claim, Exclusion, Hit, Removed, Result
 
@@ -79,13 +79,10 @@ def _verdict(verdict: ClaimCheck) -> Text:
 
 def verdicts_record(verdicts: Sequence[ClaimCheck]) -> Record:
     """Return whether all claims stand, and each with what is wrong with it; a claim of "" is the record itself."""
-    return {
-        "stands": not any(verdict.faults for verdict in verdicts),
-        "verdicts": [
-            {"question": v.question, "claim": v.claim, "stands": not v.faults, "faults": list(v.faults)}
-            for v in verdicts
-        ],
-    }
+    found = [
+        VerdictRecord(question=v.question, claim=v.claim, stands=not v.faults, faults=list(v.faults)) for v in verdicts
+    ]
+    return VerifyRecord(stands=all(each.stands for each in found), verdicts=found).model_dump()
 
 
 def report_text(report: IngestReport) -> RenderableType:

@@ -1,4 +1,4 @@
-"""What lets a written sentence pass, and what checks stored answers again."""
+"""Check written sentences against their sources, and audit stored answers."""
 
 from rag.gate.claims import Supported, check, cite_written
 from rag.gate.markers import Written, settled, shown, unmarked, written_sentences

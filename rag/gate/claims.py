@@ -1,7 +1,7 @@
-"""The claim gate: which sentences of a written text stand, and on which characters of which sources.
+"""The claim gate: decide which sentences of a written text are supported, and by which characters of which sources.
 
-A sentence stands if every marker of it means a passage and a few whole sentences of those passages carry it by
-themselves: its quotations word for word, its numbers, names, speakers, its yes or no, and what it says.
+A sentence passes if each of its markers refers to a passage, and a few whole sentences of those passages support it on
+their own: its quotations word for word, its numbers, names, speakers and polarity, and its meaning.
 """
 
 import re
@@ -36,23 +36,23 @@ from rag.values import Citation, Claim, Document, Fault, Removed, Source, Span
 
 Place = tuple[Document, Span]
 
-_MAX_SENTENCES = 3  # that a claim may rest on: more are a summary, which nobody can check at a glance
-_MAX_CANDIDATES = 9  # sentences that are tried with one another, those that share most with the claim
-_MAX_TRIED = 3  # combinations that the evidence model may be asked about
-_SENTENCE_COSTS = 0.12  # in overlap: a further sentence has to add about one word in eight
-_GAP_COSTS = 0.04  # neighbours are preferred
-_BEFORE_CHARS = 300  # in which "he" is named
-_AROUND_CHARS = 1500  # in which those who speak as "I" are named: passages are seldom longer
-# A sentence is supported if overlap + _MODEL_WEIGHT * probability reaches _MIN_SUPPORT: what is nearly verbatim stands
-# without the model, which decides where fewer words are shared. Chosen on the development half of evals/gold/gate.jsonl
-# (python -m evals.gate --split dev). A veto of the model over what is nearly verbatim was tried with weights that tell
-# statements apart at AUROC .94: below .05 it refuses five more faulty sentences of all kinds, and three more of 191
-# sound ones.
+_MAX_SENTENCES = 3  # source sentences per claim; more would be a summary that nobody can check at a glance
+_MAX_CANDIDATES = 9  # source sentences to combine: those that share most with the claim
+_MAX_TRIED = 3  # combinations that the evidence model may judge
+_SENTENCE_COSTS = 0.12  # in overlap; each further sentence must add about one word in eight
+_GAP_COSTS = 0.04  # prefer adjacent sentences
+_BEFORE_CHARS = 300  # context in which "he" is named
+_AROUND_CHARS = 1500  # context in which a speaker who says "I" is named; passages are seldom longer
+# A sentence is supported if overlap + _MODEL_WEIGHT * probability reaches _MIN_SUPPORT: near-verbatim sentences pass
+# without the model, which decides when fewer words are shared. Both values were chosen on the development half of
+# evals/gold/gate.jsonl (python -m evals.gate --split dev). Letting the model veto near-verbatim sentences was tried,
+# with weights that separate statements at AUROC .94: a veto below .05 rejects five more faulty sentences of all kinds,
+# but also three more of 191 sound ones.
 _MODEL_WEIGHT = 0.5
 _MIN_SUPPORT = 0.7
 _SPREAD: tuple[Fault, str] = ("unsupported", f"no {_MAX_SENTENCES} sentences of its sources hold all of it")
 _NOT_SAID: tuple[Fault, str] = ("unsupported", "its sources do not say so")
-# The stretch in which a date may be that of the document: "on 7 May, it reported that", "an article of 7 May 2025".
+# Where in a sentence a date may be the document's own: "on 7 May, it reported that", "an article of 7 May 2025".
 _PUBLISHED = re.compile(
     r".*\b(?:published|reports|reported|writes|wrote|article)\b(?:(?!\sthat\b).){0,30}", re.IGNORECASE
 )
@@ -61,7 +61,7 @@ _OF_A_PASSAGE = re.compile(
     r"|(?:talk|speak)s?\s(?:of|about)|(?:is|are)\sabout|do(?:es)?\snot)",
     re.IGNORECASE,
 )
-# An address, or what Markdown and HTML make links, images and elements of.
+# An address, or Markdown or HTML syntax for links, images and elements.
 _LINK = re.compile(
     r"(?:https?:|www\.|mailto:|data:|javascript:)\S*|\b\w+://\S*|//\w[\w-]*\.\S*|!\[|\]\s?[(\[]|</?[a-z!][^<]*",
     re.IGNORECASE,
@@ -70,7 +70,7 @@ _LINK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Supported:
-    """A sentence that stands, without its markers. places: the characters that carry it, the best first; never none."""
+    """A supported sentence, without its markers. places: the spans that support it, best first; never empty."""
 
     text: str
     places: tuple[Place, ...]
@@ -78,9 +78,9 @@ class Supported:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence, and what of it has to stand in its sources letter by letter.
+    """A sentence, and the parts of it that must appear literally in its sources.
 
-    question: is no evidence. A name that only it has is a premise of the asker, and often a false one.
+    question: not evidence. A name that appears only there is the asker's premise, and often a false one.
     """
 
     text: str
@@ -91,7 +91,7 @@ class Statement:
 
 
 def statement(text: str, *, question: str, around: Sequence[str], synonyms: Sequence[Sequence[str]] = ()) -> Statement:
-    """Return what a sentence states. around: the text its sources stand in, which tells names from other words."""
+    """Parse what a sentence states. around: text surrounding its sources, used to recognise names."""
     names = mentions(text, around)
     return Statement(text, question, quantities(text), tuple(names), tuple(tuple(group) for group in synonyms))
 
@@ -104,7 +104,7 @@ def gate(
     support: Support | None,
     synonyms: Sequence[Sequence[str]] = (),
 ) -> list[Supported | Removed]:
-    """Return what became of each sentence of a written text, in its order; takes any text whatever."""
+    """Check each sentence of a written text and return the results in order. Accepts any text."""
     return [
         check(sentence, sources, question=question, support=support, synonyms=synonyms)
         for sentence in written_sentences(text)
@@ -119,10 +119,10 @@ def check(
     support: Support | None,
     synonyms: Sequence[Sequence[str]] = (),
 ) -> Supported | Removed:
-    """Return the sentence with the places that carry it, or with its first fault.
+    """Return the sentence with the places that support it, or with its first fault.
 
-    support: the evidence model; without one, nearly all words of the sentence have to be in its places.
-    synonyms: groups of names that mean the same, as the index has them.
+    support: the evidence model; without one, nearly all words of the sentence must be in its places.
+    synonyms: groups of names that mean the same, as stored in the index.
     """
     if fault := fault_of_form(sentence.text, sentence.markers, n_sources=len(sources)):
         return Removed(sentence.text, *fault)
@@ -141,7 +141,7 @@ def check(
 
 
 def cite_written(passed: Sequence[Supported]) -> tuple[Claim, ...]:
-    """Return a claim for each sentence; markers count citations in order of appearance, the same place has one."""
+    """Return a claim per sentence; markers number citations in order, and a repeated place keeps its marker."""
     citations: dict[tuple[str, Span], Citation] = {}
     claims = []
     for supported in passed:
@@ -156,7 +156,7 @@ def cite_written(passed: Sequence[Supported]) -> tuple[Claim, ...]:
 
 
 def fault_of_form(text: str, markers: Sequence[str], *, n_sources: int) -> tuple[Fault, str] | None:
-    """Return what is wrong with a sentence before any source is read."""
+    """Return the fault of a sentence that can be found without reading a source."""
     if not markers:
         return "uncited", "no marker"
     for marker in markers:
@@ -166,9 +166,9 @@ def fault_of_form(text: str, markers: Sequence[str], *, n_sources: int) -> tuple
 
 
 def fault_of_text(text: str) -> tuple[Fault, str] | None:
-    """Return what is wrong with a sentence by itself: it asks, speaks of its passage, or holds an address or markup.
+    """Return the fault of a sentence on its own: it asks, talks about its passage, or contains a link or markup.
 
-    Showing a link, or a click on it, could carry data away.
+    Showing a link, or clicking it, could leak data.
     """
     if text.rstrip(" *_").endswith("?"):
         return "unsupported", "asks, and states nothing"
@@ -179,7 +179,7 @@ def fault_of_text(text: str) -> tuple[Fault, str] | None:
 
 
 def fault_of_facts(said: Statement, places: Sequence[Place]) -> tuple[Fault, str] | None:
-    """Return the first quotation, number or name of a sentence that these places do not have; None if they have all."""
+    """Return the fault for the first quotation, number or name missing from these places; None if none is."""
     quotes = [span.cut(document.text) for document, span in places]
     documents = list({document.id: document for document, _ in places}.values())
     if (quotation := first_unquoted(said.text, quotes)) is not None:
@@ -197,7 +197,7 @@ def fault_of_facts(said: Statement, places: Sequence[Place]) -> tuple[Fault, str
 
 
 def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, str] | None:
-    """Return what these places, which have all the facts of a sentence, say otherwise, as far as words tell."""
+    """Return the first way, judging by words, in which places with all the facts of a sentence contradict it."""
     source = _text(places)
     before = " ".join(document.text[max(0, span.start - _BEFORE_CHARS) : span.start] for document, span in places)
     around = text_around(places)
@@ -209,7 +209,7 @@ def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, s
 
 
 def _otherwise(said: Statement, places: Sequence[Place], around: str) -> Iterator[tuple[Fault, str, object]]:
-    """Yield each way in which places may say something else, with the word that shows it, if one does."""
+    """Yield each way in which places may say something else, with the word that shows it or an empty value."""
     source, likest = _text(places), _likest(said, places)
     yield "wrong number", "its sources say so of something else", moved(said.text, source)
     yield "wrong number", "its sources speak of a later one", misplaced_first(said.text, source)
@@ -226,7 +226,7 @@ def _otherwise(said: Statement, places: Sequence[Place], around: str) -> Iterato
 
 
 def _known_quantities(text: str, places: Sequence[Place]) -> frozenset[Quantity]:
-    """Return what places count and date. When a document appeared counts only beside the word that it appeared."""
+    """Return the quantities in places; a document's date counts only next to a word for its publication."""
     published = _PUBLISHED.match(text)
     said = quantities(published.group()) if published else frozenset[Quantity]()
     appeared = {Date(d.date.year, d.date.month, d.date.day) for d, _ in places if d.date}
@@ -245,31 +245,32 @@ def _known_quantities(text: str, places: Sequence[Place]) -> frozenset[Quantity]
 
 
 def _combinations(text: str, every: Sequence[Place]) -> Iterator[tuple[Place, ...]]:
-    """Yield the sets of sentences that may carry a sentence, of those that share most with it and the ones before them.
+    """Yield combinations of source sentences that may support a sentence.
 
-    every: the sentences of the passages cited, in their order.
+    They are drawn from those that share most with it and the sentences before the best of these.
+    every: the sentences of the passages cited, in order.
     """
     places = list({(document.id, span): (document, span) for document, span in every}.values())
     order = most_shared(text, [span.cut(document.text) for document, span in places])
     best = order[:_MAX_CANDIDATES]
     best += [i - 1 for i in best[:_MAX_SENTENCES] if i and i - 1 not in best]
     for n in range(1, _MAX_SENTENCES + 1):
-        for chosen in combinations(best, n):  # in the order of what they share: the best place comes first
+        for chosen in combinations(best, n):  # ordered by overlap, so the best place comes first
             yield tuple(places[i] for i in chosen)
 
 
 def text_around(places: Sequence[Place]) -> str:
-    """Return what stands around places in their documents, themselves included."""
+    """Return the places with their surrounding text in the documents."""
     return "\n".join(d.text[max(0, span.start - _AROUND_CHARS) : span.end + _AROUND_CHARS] for d, span in places)
 
 
 def _goes_on_quoting(before: str) -> bool:
-    """Whether a quotation is open behind a text: curly marks tell it anywhere, straight ones in their paragraph."""
+    """Return whether a text ends inside a quotation; straight marks are paired only within their paragraph."""
     return before.rfind("“") > before.rfind("”") or before[before.rfind("\n") + 1 :].count('"') % 2 == 1
 
 
 def _joined(places: Sequence[Place]) -> tuple[Place, ...]:
-    """Return places with those that follow one another in a paragraph made one, in the order of their first."""
+    """Merge places that are adjacent in a paragraph, ordered by the best one in each."""
     runs: list[tuple[int, Document, Span]] = []
     for rank, (document, span) in sorted(enumerate(places), key=lambda item: (item[1][0].id, item[1][1])):
         if runs and runs[-1][1].id == document.id and _follows(span, runs[-1][2], document.text):
@@ -285,13 +286,13 @@ def _follows(span: Span, before: Span, text: str) -> bool:
 
 
 def _likest(said: Statement, places: Sequence[Place]) -> str:
-    """Return the one sentence of places that shares most with what is said."""
+    """Return the sentence in these places that shares most with the statement."""
     every = [s.cut(document.text) for document, span in places for s in sentences(document.text, span)]
     return max(every, key=lambda one: overlap(said.text, one, names=said.names))
 
 
 def _text(places: Sequence[Place]) -> str:
-    """Return the characters of places, in the order of their documents."""
+    """Return the text of places, in document order."""
     return "\n".join(span.cut(document.text) for document, span in sorted(places, key=lambda p: (p[0].id, p[1])))
 
 
@@ -299,14 +300,14 @@ def _text(places: Sequence[Place]) -> str:
 
 
 def _worth(said: Statement, found: Sequence[Place]) -> float:
-    """Return how well sentences suit a statement: what they share with it, less what reading them costs."""
+    """Return how well sentences fit a statement: their overlap with it minus a cost for reading them."""
     places = _joined(found)
     costs = _SENTENCE_COSTS * (len(found) - 1) + _GAP_COSTS * (len(places) - 1)
     return overlap(said.text, _text(places), names=said.names) - costs
 
 
 def fault_of_words(said: Statement, places: Sequence[Place]) -> tuple[Fault, str] | None:
-    """Return the fault of a sentence that has too little in common with these places for any model to speak for it."""
+    """Return a fault if a sentence shares too little with these places for any model score to make up for it."""
     if overlap(said.text, _text(places), names=said.names) + _MODEL_WEIGHT < _MIN_SUPPORT:
         return "unsupported", "shares too few words with what it cites"
     return None

@@ -1,8 +1,8 @@
-"""Markers in a text that a model wrote: which sentence cites what, whatever form the markers have.
+"""Parse the citation markers in model-written text, in any common form, and assign them to sentences.
 
-Whether a marker means a passage, and whether that passage says so, ``rag.gate.claims`` decides. A line is cut behind
-each marker that ends a sentence, by what stands around it and nothing else, so that more text can come while the
-sentences before stay as they are.
+``rag.gate.claims`` decides whether a marker refers to a passage and whether that passage supports the sentence. A line
+is cut after each marker that ends a sentence, using only the text next to it, so that earlier sentences stay the same
+while more text streams in.
 """
 
 import re
@@ -23,29 +23,29 @@ _MARKER = re.compile(
     rf"|(?<=[\w.!?…,;:”\"'’)\]】])(?P<raised>[{_SUPERSCRIPTS}]+)",
     re.IGNORECASE,
 )
-# What leads to a marker that stands in the sentence as a noun: "According to [1], …", "…, as noted in passage [1], …".
-# Only at the start or behind a mark: "removed from [1]", "was reported by [1] to have quit" say something of their own.
+# Words that introduce a marker used as a noun: "According to [1], …", "…, as noted in passage [1], …". They match only
+# at the start or after punctuation: "removed from [1]" and "was reported by [1] to have quit" carry meaning themselves.
 _LEAD = re.compile(
     r"(?P<mark>\A|[,;(]|(?<=[.!?…”\"])(?=\s))\s*(?:according\sto|per|in|from|see"
     r"|as\s(?:stated|noted|mentioned|described|reported|shown|quoted|written)\s(?:in|by))(?:\s(?:the\s)?passages?)?\Z",
     re.IGNORECASE,
 )
-_META = re.compile(  # never "the source" or "the document", which the passage itself may speak of
+_META = re.compile(  # not "the source" or "the document", which the passage itself may mention
     r"\A(?:the|this)\spassage(?:\s(?:also|further))?\s(?:states?|says|mentions|notes|reports|indicates|explains)\sthat\s"
     r"|\Aaccording\sto\s(?:the|this)\spassage,\s",
     re.IGNORECASE,
 )
 _COMMA_LEFT = re.compile(r"\s*[,;]+(?=[.!?]?\Z)")
-_UNIT_BEFORE = re.compile(r"(?:^|[\W\d_])(?:[kcm]?m|ft|mi|\d)$")  # of m², not of a footnote
+_UNIT_BEFORE = re.compile(r"(?:^|[\W\d_])(?:[kcm]?m|ft|mi|\d)$")  # the "²" of m² is not a footnote
 _RANGE = re.compile(r"(\d+)\s*(?:[-–—]|to)\s*(\d+)")
 _MARKER_CHARS = 200  # no marker is longer
-_MAX_RANGE = 20  # [1-999] names no passages; it is a marker that does not exist
+_MAX_RANGE = 20  # a wider range such as [1-999] is not expanded and so fails as a fabricated marker
 _STOPPED = re.compile(r"[.!?…][”\"'’»)*_]*\s*$")
 _STOP_BEHIND = re.compile(r"\s*[.!?…]+[”\"'’»)*_]*(?=\s|$)")
 _BULLET = re.compile(r"\A\s*(?:[-*•‣–]\s+|\#{1,6}\s+|>\s*|\(?\d{1,2}[.)]\s+(?=\S))")
 _MARKUP = (
-    (re.compile(r"!?\[(?!\d+\])([^\[\]]*)\]\([^()\s]*(?:\s[^()]*)?\)"), r"\1"),  # a link or an image is its words
-    (re.compile(r"``([^`]+?)''"), r"“\1”"),  # as TeX quotes
+    (re.compile(r"!?\[(?!\d+\])([^\[\]]*)\]\([^()\s]*(?:\s[^()]*)?\)"), r"\1"),  # keep only the text of a link or image
+    (re.compile(r"``([^`]+?)''"), r"“\1”"),  # TeX quotation marks
     (re.compile(r"</?[a-z!][^<>]*>?", re.IGNORECASE), ""),
     (re.compile(r"\*{2,}|_{2,}|~~|`+"), ""),
     (re.compile(r"(?<!\w)([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?!\w)"), r"\2"),
@@ -57,7 +57,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})  # control, zero width, dire
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A sentence as a model wrote it, without its markers. markers: as written, "1" or "99" or "1.5", in order."""
+    """A sentence as the model wrote it, without its markers. markers: in order, as written: "1", "99", "1.5"."""
 
     text: str
     markers: tuple[str, ...]
@@ -65,27 +65,27 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A stretch of a line up to the end of the sentence that a marker closes. end: in the line."""
+    """A part of a line, up to the end of a sentence closed by a marker. end: offset in the line."""
 
     text: str
     end: int
 
 
 def written_sentences(text: str) -> tuple[Written, ...]:
-    """Return the sentences of a written text with the markers that belong to each.
+    """Return the sentences of a written text, each with its markers.
 
-    A marker belongs to the sentence that it stands in or behind ("… in May. [1]"); at the start of a line, to the one
-    that it opens. One that ends a paragraph or list item without any other marker stands for all of its sentences.
-    Bullets, headings, emphasis, HTML and what is not visible are dropped, and of links all but their words.
+    A marker belongs to the sentence that it is in or follows ("… in May. [1]"), or, at the start of a line, to the one
+    that it opens. If the only marker of a paragraph or list item is at its end, it applies to all of its sentences.
+    Bullets, headings, emphasis, HTML and invisible characters are dropped; links keep only their text.
     """
     return tuple(sentence for line in shown(text).split("\n") for sentence in _of_line(line, is_whole=True))
 
 
 def settled(text_so_far: str) -> tuple[Written, ...]:
-    """Return the sentences that no continuation of a text can change: the first ones of ``written_sentences``.
+    """Return the sentences that no continuation of a text can change: a prefix of ``written_sentences``.
 
-    Those are all of whole lines, and in the last line those before the last marked sentence that something follows: the
-    letter behind a marker shows that no other marker belongs to it.
+    These are all sentences in finished lines, and those in the last line up to the last marked sentence with text after
+    it: a letter after a marker shows that no further marker belongs to that sentence.
     """
     *lines, last = shown(text_so_far).split("\n")
     whole = [sentence for line in lines for sentence in _of_line(line, is_whole=True)]
@@ -93,15 +93,16 @@ def settled(text_so_far: str) -> tuple[Written, ...]:
 
 
 def shown(text: str) -> str:
-    """Return the text without characters that hide or turn others: control, zero-width and direction marks."""
+    """Return the text without control, zero-width and bidi characters, which can hide or reorder text."""
     text = _LINE_ENDS.sub("\n", text)
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _HIDDEN)
 
 
 def unmarked(text: str) -> str:
-    """Return a text in which nothing is a marker, for those to read who are to write markers of their own.
+    """Return a source text with nothing that looks like a marker, so that a model can cite it with its own.
 
-    A footnote's number goes. What may be more than that stays as "(2019)" of "[2019]" and "( 72)" of "(72)".
+    Footnote numbers are removed. Anything that may mean more is kept in another form: "[2019]" becomes "(2019)" and
+    "(72)" becomes "( 72)".
     """
     start = 0
     while match := _next_marker(text, start):
@@ -110,7 +111,7 @@ def unmarked(text: str) -> str:
         kept = "" if is_footnote else f" ({inside.strip()})" if inside else match.group().replace("(", "( ")
         before = text[: match.start()]
         before = before.rstrip(" ") if is_footnote or inside else before
-        start = max(0, len(before) - _MARKER_CHARS)  # what is left may be one: "[[1]1]"
+        start = max(0, len(before) - _MARKER_CHARS)  # the remaining text may form a marker: "[[1]1]"
         text = before + kept + text[match.end() :]
     return text
 
@@ -126,13 +127,13 @@ def _of_line(line: str, *, is_whole: bool) -> list[Written]:
 
 
 def _n_settled(pieces: list[_Piece], line: str) -> int:
-    """Return how many pieces something follows that is neither another marker nor a stop, nor may become one."""
+    """Return how many pieces are followed by text that cannot become another marker or a stop."""
     followed = [line[piece.end :].lstrip()[:1] for piece in pieces]
     return max((n for n, first in enumerate(followed, start=1) if first and first not in _UNDECIDED), default=0)
 
 
 def _pieces(line: str) -> Iterator[_Piece]:
-    """Cut a line behind each group of markers that ends a sentence; the rest is a piece of its own."""
+    """Cut a line after each group of markers that ends a sentence; the rest is the last piece."""
     start = at = 0
     while match := _next_marker(line, at):
         end = match.end()
@@ -161,7 +162,7 @@ def _of_piece(piece: str) -> tuple[Written, ...]:
     spans = _made_whole(sentences(plain, Span(0, len(plain))) if plain.strip() else (), plain)
     owned: list[list[str]] = [[] for _ in spans]
     for at, numbers in places:
-        # the last sentence that has begun before the marker; the first one if the line opens with it
+        # The marker belongs to the last sentence that begins before it, or to the first if the line opens with it.
         owner = max((i for i, span in enumerate(spans) if span.start < at), default=0)
         if owned:
             owned[owner] += [number for number in numbers if number not in owned[owner]]
@@ -171,14 +172,14 @@ def _of_piece(piece: str) -> tuple[Written, ...]:
 
 
 def _tidied(text: str) -> str:
-    """Return a sentence without "The passage states that", and without the commas that stood beside "according to"."""
+    """Strip "The passage states that" and the commas left over from a removed "according to"."""
     text = _COMMA_LEFT.sub("", text)
     rest = _META.sub("", text.lstrip(",; "))
     return text if rest == text else rest[:1].upper() + rest[1:]
 
 
 def _all_by_the_last(paragraph: str) -> list[Written]:
-    """Return the sentences of a paragraph, all with the markers behind its last full stop if none has others."""
+    """Return a paragraph's sentences, all with the markers after its last full stop if there are no others."""
     written = list(_of_piece(paragraph))
     plain, places = _without_markers(_without_markup(paragraph))
     closes = bool(places) and places[-1][0] >= len(plain.rstrip()) and bool(_STOPPED.search(plain))
@@ -188,7 +189,7 @@ def _all_by_the_last(paragraph: str) -> list[Written]:
 
 
 def _without_markers(text: str) -> tuple[str, list[tuple[int, list[str]]]]:
-    """Return the text without markers, and where each stood in what is left, with the numbers in it."""
+    """Return the text without markers, and each marker's position in that text with its numbers."""
     kept, places, length, start = [], [], 0, 0
     while match := _next_marker(text, start):
         before, end = _without_lead(text[start : match.start()].rstrip(), text, match.end())
@@ -202,7 +203,7 @@ def _without_markers(text: str) -> tuple[str, list[tuple[int, list[str]]]]:
 
 
 def _without_lead(before: str, text: str, end: int) -> tuple[str, int]:
-    """Return what stands before a marker without what leads to it, and where the text goes on behind it."""
+    """Strip the words that introduce a marker from the text before it; also return where the text resumes."""
     lead = _LEAD.search(before)
     if lead is None:
         return before, end
@@ -216,7 +217,7 @@ def _without_lead(before: str, text: str, end: int) -> tuple[str, int]:
 
 
 def _made_whole(spans: tuple[Span, ...], text: str) -> list[Span]:
-    """Join what the segmenter cut inside of an address or of quotation marks: one may say several sentences."""
+    """Rejoin spans that the segmenter cut inside an address or a quotation, which may hold several sentences."""
     joined: list[Span] = []
     for span in spans:
         if joined and (joined[-1].end == span.start or _is_open(joined[-1].cut(text))):
@@ -227,7 +228,7 @@ def _made_whole(spans: tuple[Span, ...], text: str) -> list[Span]:
 
 
 def _is_open(text: str) -> bool:
-    """Whether a quotation mark has no partner: the quotation begins before the text, or ends behind it."""
+    """Return whether a quotation mark is unpaired: its quotation begins before the text or ends after it."""
     return text.count('"') % 2 == 1 or text.count("“") != text.count("”")
 
 
@@ -238,7 +239,7 @@ def _without_markup(text: str) -> str:
 
 
 def _numbers(inside: str) -> list[str]:
-    """Return each number that a marker names, ranges spelt out; one that cannot be a passage's stays as written."""
+    """Return each number in a marker, expanding ranges; keep anything that cannot be a passage as written."""
     found: list[str] = []
     for part in re.split(r"\s*(?:[,;&]|\band\b)\s*", inside.strip()):
         bounds = _RANGE.fullmatch(part)

@@ -1,6 +1,6 @@
-"""Stored answers checked again, without any model: whether quotes stand in their places and carry their claims.
+"""Audit stored answers without a model: check that quotes are where they claim to be and support their claims.
 
-Takes the records that ``rag ask --json`` and ``--batch`` write and repeats, with the quotes alone, every check of
+Reads the records that ``rag ask --json`` and ``--batch`` write and repeats, on the quotes alone, every check of
 ``rag.gate.claims`` that needs no model.
 """
 
@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from rag.errors import UsageError
 from rag.gate.claims import (
@@ -23,52 +23,17 @@ from rag.gate.claims import (
     text_around,
 )
 from rag.gate.markers import shown
-from rag.records import Record, dumped
+from rag.records import AskRecord, CitationRecord, ClaimRecord, Record, dumped
 from rag.text.duplicates import says_the_same
 from rag.text.sentences import sentences
 from rag.values import Document, Span
 
-Lookup = Callable[[str], Document | None]  # the document of a source, None if there is none
-
-
-class _Answer(BaseModel):
-    start: int
-    end: int
-
-
-class _Citation(BaseModel):
-    marker: int = Field(ge=1)
-    source: str
-    title: str
-    publisher: str | None
-    date: str | None
-    start: int = Field(ge=0)
-    end: int
-    quote: str = Field(min_length=1)
-    answer: _Answer | None = None
-    page: int | None = None
-
-
-class _Claim(BaseModel):
-    text: str
-    citations: list[int]
-
-
-class _Stored(BaseModel):
-    """What of an ask record is checked; the schema of the whole is in docs/schemas."""
-
-    question: str
-    standalone_question: str = ""
-    mode: Literal["quotes", "written"]
-    answered: bool
-    text: str
-    claims: list[_Claim]
-    citations: list[_Citation]
+Lookup = Callable[[str], Document | None]  # source -> its document, None if there is none
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """What became of a claim, or of a whole record where ``claim`` is empty. faults: a line each, none if it stands."""
+    """The result for a claim, or for the record if ``claim`` is empty. faults: one line each, empty if it passes."""
 
     question: str
     claim: str
@@ -76,7 +41,7 @@ class ClaimCheck:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Return the records of a file: one, a JSON list, or one a line; raises UsageError if it holds anything else."""
+    """Read the records of a file: a single one, a JSON list, or one per line. Raises UsageError otherwise."""
     try:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
@@ -88,7 +53,7 @@ def read_records(path: Path) -> list[Record]:
         raise UsageError(f"{path}: not JSON, nor JSON a line; give what rag ask --json or --batch wrote") from error
     if not found or not all(isinstance(record, dict) for record in found):
         raise UsageError(f"{path}: holds no answers; give what rag ask --json or --batch wrote")
-    readable: list[Record] = json.loads(dumped({"records": found}))["records"]  # no lone surrogate, which none can show
+    readable: list[Record] = json.loads(dumped({"records": found}))["records"]  # replaces lone surrogates
     return readable
 
 
@@ -103,12 +68,12 @@ def _parsed(content: str) -> list[Any]:
 def audit(
     record: Mapping[str, Any], lookup: Lookup, *, synonyms: Sequence[Sequence[str]] = ()
 ) -> tuple[ClaimCheck, ...]:
-    """Return a verdict for each claim of a record, in order, behind one for the record if it is at fault itself."""
+    """Return a verdict per claim of a record, in order, after one for the record itself if it is at fault."""
     question = str(record.get("question", ""))
     if "error" in record and not record.get("claims"):
-        return ()  # a line of a batch that could not be answered claims nothing
+        return ()  # a failed line of a batch claims nothing
     try:
-        stored = _Stored.model_validate(dict(record), strict=True)
+        stored = AskRecord.model_validate_json(dumped(record), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(step) for step in first["loc"])
@@ -122,7 +87,7 @@ def audit(
     return tuple(verdicts)
 
 
-def _faults_of_record(stored: _Stored) -> Iterator[str]:
+def _faults_of_record(stored: AskRecord) -> Iterator[str]:
     if stored.answered != bool(stored.claims):
         yield f"answered: is {str(stored.answered).lower()} with {len(stored.claims)} claims"
     markers = [citation.marker for citation in stored.citations]
@@ -136,7 +101,7 @@ def _faults_of_record(stored: _Stored) -> Iterator[str]:
 
 
 def _faults_of_claim(
-    claim: _Claim, stored: _Stored, lookup: Lookup, synonyms: Sequence[Sequence[str]]
+    claim: ClaimRecord, stored: AskRecord, lookup: Lookup, synonyms: Sequence[Sequence[str]]
 ) -> Iterator[str]:
     cited = {citation.marker: citation for citation in stored.citations}
     yield from _faults_of_form(claim)
@@ -148,7 +113,7 @@ def _faults_of_claim(
     faults = [fault for citation, document in documents for fault in _faults_of_citation(citation, document)]
     yield from faults
     if faults or not citations or len(citations) < len(claim.citations):
-        return  # what is cited is not there: nothing can be held against it
+        return  # without all cited text, the claim cannot be checked
     places = [(document, Span(citation.start, citation.end)) for citation, document in documents if document]
     if stored.mode == "quotes":
         if claim.text != citations[0].quote:
@@ -160,7 +125,7 @@ def _faults_of_claim(
         yield from _faults_of_written(claim.text, f"{stored.question} {stored.standalone_question}", places, synonyms)
 
 
-def _faults_of_form(claim: _Claim) -> Iterator[str]:
+def _faults_of_form(claim: ClaimRecord) -> Iterator[str]:
     if not claim.citations:
         yield "uncited: no citation"
     if len(set(claim.citations)) < len(claim.citations):
@@ -170,11 +135,11 @@ def _faults_of_form(claim: _Claim) -> Iterator[str]:
 
 
 def _last_sentence(quote: str) -> str:
-    """Return the sentence that a quote is about; one before it may stand there for what it points back to."""
+    """Return the sentence that a quote is about; one before it may only provide context."""
     return sentences(quote, Span(0, len(quote)))[-1].cut(quote)
 
 
-def _faults_of_citation(citation: _Citation, document: Document | None) -> Iterator[str]:
+def _faults_of_citation(citation: CitationRecord, document: Document | None) -> Iterator[str]:
     where = f"[{citation.marker}] {citation.source}:{citation.start}-{citation.end}"
     if document is None:
         yield f"{where}: the index has no such source; run rag ingest with its folder, or name another --index"
@@ -187,10 +152,10 @@ def _faults_of_citation(citation: _Citation, document: Document | None) -> Itera
     about = {
         "title": document.title,
         "publisher": document.publisher,
-        "date": document.date and str(document.date),
+        "date": document.date,
         "page": document.page_of(citation.start),
     }
-    if "page" not in citation.model_fields_set:  # as earlier versions wrote them
+    if "page" not in citation.model_fields_set:  # earlier versions wrote no page
         del about["page"]
     for name, value in about.items():
         if getattr(citation, name) != value:

@@ -14,13 +14,12 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import Field, ValidationError
-from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
 from rag.engine import Rag
 from rag.errors import RagError
 from rag.options import MAX_TOP_K, MODE, SINCE, SOURCE, TOP_K, UNTIL, filters
 from rag.plaintext import plain_text
-from rag.records import Record, ask_record, search_record
+from rag.records import AskRecord, Record, SearchRecord, ask_record, search_record
 from rag.values import Hit, Mode
 
 _INSTRUCTIONS = (
@@ -35,93 +34,6 @@ Question = Annotated[str, Field(description="A question in words; one thing at a
 Source = Annotated[str | None, Field(description=SOURCE)]
 Since = Annotated[str | None, Field(description=SINCE)]
 Until = Annotated[str | None, Field(description=UNTIL)]
-
-
-class ClaimRecord(TypedDict):
-    """A statement, and the markers of its citations."""
-
-    text: str
-    citations: list[int]
-
-
-class RemovedRecord(TypedDict):
-    """A written sentence that a check refused."""
-
-    text: str
-    fault: str
-    detail: str
-
-
-class SpanRecord(TypedDict):
-    """Characters of a source, half-open, in Unicode code points."""
-
-    start: int
-    end: int
-
-
-class CitationRecord(SpanRecord):
-    """Exact characters of one source: ``quote`` is its text from ``start`` to ``end``."""
-
-    marker: int
-    source: str
-    title: str
-    publisher: str | None
-    date: str | None
-    quote: str
-    answer: SpanRecord | None
-    page: int | None
-
-
-class HitRecord(SpanRecord):
-    """A found passage."""
-
-    rank: int
-    score: float
-    source: str
-    text: str
-
-
-class NearRecord(HitRecord):
-    """A passage that was read in vain; ``score`` is the probability that ``sentence`` answers."""
-
-    sentence: SpanRecord | None
-
-
-class TraceRecord(TypedDict):
-    """What produced the result."""
-
-    settings_hash: str
-    prompt_hash: str | None
-    models: dict[str, str]
-    index_version: int
-    timings_ms: dict[str, float]
-
-
-class AskRecord(TypedDict):
-    """An answer or an abstention; ``docs/schemas/ask.schema.json`` describes it in full."""
-
-    id: str | None
-    question: str
-    standalone_question: str
-    mode: Mode
-    answered: bool
-    text: str
-    claims: list[ClaimRecord]
-    removed: list[RemovedRecord]
-    citations: list[CitationRecord]
-    reason: str | None
-    stage: str | None
-    nearest: list[NearRecord]
-    notice: str | None
-    trace: TraceRecord
-
-
-class SearchRecord(TypedDict):
-    """Passages found, best first; ``docs/schemas/search.schema.json``."""
-
-    id: str | None
-    question: str
-    hits: list[HitRecord]
 
 
 def serve(rag: Rag) -> None:

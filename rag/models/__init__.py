@@ -1,4 +1,4 @@
-"""The models that ship: the encoder, the reader, and the decision which sentences answer."""
+"""The bundled models: the encoder, the reader, and the classifier that decides which sentences answer."""
 
 from rag.models.encoder import Encoder, SentenceEncoder, Vectors, piece_limit
 from rag.models.evidence import Candidate, EvidenceModel, PassageEvidence, SentenceEvidence, Support, likeliest

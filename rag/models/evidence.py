@@ -1,7 +1,7 @@
-"""Which sentences answer a question, and how surely: the seam for every model that decides.
+"""The interface of evidence models, which decide how likely each sentence is to answer a question.
 
-``EvidenceModel`` gets the question and whole passages, so that a model can read both together; what retrieval knows of
-each sentence comes along for those that want it. The probabilities alone decide what is quoted and whether anything is.
+An ``EvidenceModel`` gets the question and whole passages, so that it can read both together, along with retrieval's
+scores for each sentence. Its probabilities alone decide what is quoted and whether anything is.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,11 +13,12 @@ from rag.values import Passage, Span
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A retrieved passage, with retrieval scores for each of ``passage.sentences``, in their order.
+    """A retrieved passage, with retrieval scores for each of ``passage.sentences``, in order.
 
-    similarities: cosine of question and sentence embeddings. coverages: share of the question's words, by rarity, that
-    the sentence has, in [0, 1]. fused: the sentence's score in the fused ranking of sentences, 0 where it is not in it;
-    empty where nothing was ranked. question: as asked, but with names as the passage has them; empty for as asked.
+    similarities: cosine of question and sentence embeddings. coverages: share of the question's words, weighted by
+    rarity, that the sentence contains, in [0, 1]. fused: the sentence's score in the fused sentence ranking, 0 if
+    unranked; empty if nothing was ranked. question: the question with names as the passage spells them; empty means
+    as asked.
     """
 
     passage: Passage
@@ -29,7 +30,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class SentenceEvidence:
-    """How probable it is that this sentence answers; ``answer`` is the short answer inside it, where one is known."""
+    """The probability that this sentence answers; ``answer`` is the short answer inside it, if known."""
 
     span: Span
     probability: float
@@ -38,7 +39,7 @@ class SentenceEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PassageEvidence:
-    """How probable it is that the passage answers, and each of its sentences, in order."""
+    """The probability that the passage answers, and the evidence in each of its sentences, in order."""
 
     passage: Passage
     probability: float
@@ -49,23 +50,23 @@ Support = Callable[[str, Sequence[str]], float]  # statement, sentences -> proba
 
 
 def likeliest(passages: Iterable[PassageEvidence]) -> float:
-    """Return the probability of the likeliest sentence of all; 0 where there is none."""
+    """Return the probability of the likeliest sentence; 0 if there is none."""
     return max((passage.probability for passage in passages), default=0.0)
 
 
 class EvidenceModel(Protocol):
-    """Decides which sentences answer."""
+    """Decides how likely each sentence is to answer."""
 
     @property
     def name(self) -> str:
-        """The model's name and version, as they stand in traces."""
+        """The model's name and version, as they appear in traces."""
 
     @property
     def support(self) -> Support | None:
-        """How probable it is that sentences support a statement; None for a model that cannot tell."""
+        """Function that returns how likely sentences support a statement; None if the model has none."""
 
     def warm_up(self) -> None:
-        """Load now what the first reading would wait for."""
+        """Load what the first read would otherwise wait for."""
 
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
-        """Return the evidence in each passage, in the order given."""
+        """Return the evidence in each passage, in order."""

@@ -1,8 +1,8 @@
-"""Weights in four or six bits a number, so that a model of 66 million of them fits into 46 MB.
+"""Store weights in four or six bits per number, so that a model with 66 million weights fits into 46 MB.
 
-A matrix is rounded in groups of GROUP numbers along its rows, which share a scale: the largest of a group becomes the
-largest integer. In the file, a safetensors, NAME.int4 or NAME.int6 holds the integers without gaps between their bits,
-NAME.scale the scales in half precision; everything else is in it as it is.
+Each row of a matrix is rounded in groups of GROUP numbers that share a scale, which maps the largest number of the
+group to the largest integer. In the safetensors file, NAME.int4 or NAME.int6 holds the densely packed integers and
+NAME.scale the scales in half precision. All other tensors are stored unchanged.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ GROUP = 64
 _WORD = 24  # bits: six numbers of four, or four of six, in three bytes
 _SUFFIXES = {4: ".int4", 6: ".int6"}
 _SCALE = ".scale"
-_LEAST_SCALE = 1e-6  # of a group of zeros; half precision knows nothing much smaller
+_LEAST_SCALE = 1e-6  # scale for a group of zeros; half precision has little smaller
 
 Floats = NDArray[np.floating]
 
 
 def rounded(matrix: Floats, bits: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    """Return the integers, shape as given, and scales, (rows, columns / GROUP)."""
+    """Return the integers, shaped like ``matrix``, and the scales, shaped (rows, columns / GROUP)."""
     groups = matrix.astype(np.float32).reshape(len(matrix), -1, GROUP)
     largest = 2 ** (bits - 1) - 1
     scales = np.maximum(np.abs(groups).max(-1) / largest, _LEAST_SCALE).astype(np.float16)
@@ -30,13 +30,13 @@ def rounded(matrix: Floats, bits: int) -> tuple[NDArray[np.int8], NDArray[np.flo
 
 
 def restored(integers: NDArray[np.int8], scales: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Return the matrix that these stand for."""
+    """Return the matrix that integers and scales represent."""
     groups = integers.reshape(*scales.shape, GROUP) * scales.astype(np.float32)[..., None]
     return groups.reshape(integers.shape)
 
 
 def write_packed(path: Path, weights: Mapping[str, Floats | tuple[NDArray[np.int8], NDArray[np.float16], int]]) -> None:
-    """Write weights by name: as they are, or as (integers, scales, bits)."""
+    """Write weights by name, given as arrays or as (integers, scales, bits)."""
     from safetensors.numpy import save_file  # noqa: PLC0415 - for training only
 
     tensors: dict[str, NDArray[np.generic]] = {}
@@ -50,7 +50,7 @@ def write_packed(path: Path, weights: Mapping[str, Floats | tuple[NDArray[np.int
 
 
 def read_packed(path: Path) -> dict[str, Floats]:
-    """Return all weights of a file by name, in single precision where they were rounded."""
+    """Return all weights in a file by name, restoring rounded ones to single precision."""
     from safetensors.numpy import load_file  # noqa: PLC0415 - comes with the models
 
     tensors = load_file(path)

@@ -1,8 +1,8 @@
 """A small transformer that reads a question and a passage together: the forward pass of the trained evidence model.
 
-One pass a passage. Every sentence is preceded by a mark of its own, at which the model says whether it is evidence; the
-first token says whether the passage answers at all; tokens say where the short answer begins and ends. torch and
-transformers are imported at the first question, never earlier.
+Each passage takes one pass. The output at the mark before each sentence says whether the sentence is evidence, the
+first token whether the passage answers at all, and the other tokens where the short answer begins and ends. torch and
+transformers are imported only at the first question.
 """
 
 import math
@@ -23,10 +23,10 @@ from rag.models.encoder import bundled_folder
 from rag.models.packed import read_packed
 
 CLS, PAD, SEP = 0, 1, 2
-SHIFT = 4  # MPNet's vocabulary is BERT's, which the bundled encoder has, behind four words of its own
+SHIFT = 4  # MPNet's vocabulary is four words of its own, then BERT's, which the bundled encoder uses
 MARK = 1 + SHIFT  # [unused0]: stands before each sentence
-LABELS = ("answers", "evidence", "start", "end")  # what the four outputs of a token mean
-MAX_PIECES = 320  # a passage has at most some 220 word pieces, a question seldom 40
+LABELS = ("answers", "evidence", "start", "end")  # the four outputs of each token
+MAX_PIECES = 320  # a passage has at most about 220 word pieces, a question seldom 40
 MAX_QUESTION_PIECES = 64
 _MAX_ANSWER_PIECES = 24
 
@@ -35,9 +35,9 @@ _MAX_ANSWER_PIECES = 24
 class EncodedPair:
     """A question and a passage as the model reads them.
 
-    passage_at: where the passage begins. marks: position of each sentence's mark, None where the passage was cut before
-    it. offsets: (sentence, start, end) in characters of the sentence for each word piece from passage_at on, None for
-    marks and the like.
+    passage_at: where the passage begins. marks: position of each sentence's mark, None if truncation dropped it.
+    offsets: (sentence, start, end) for each word piece from passage_at on, in characters of the sentence; None for
+    marks and other special tokens.
     """
 
     ids: tuple[int, ...]
@@ -47,9 +47,9 @@ class EncodedPair:
 
 
 def encode_pair(tokenizer: Any, question: str, sentences: Sequence[str]) -> EncodedPair:
-    """Return the word pieces of ``[CLS] question [SEP] mark sentence mark sentence … [SEP]``, as MPNet numbers them.
+    """Encode ``[CLS] question [SEP] mark sentence mark sentence … [SEP]`` as word pieces with MPNet's ids.
 
-    tokenizer: the bundled encoder's, without truncation and padding. What is beyond MAX_PIECES is left out, whole
+    tokenizer: the bundled encoder's, without truncation or padding. Anything beyond MAX_PIECES is dropped, whole
     sentences at the end first.
     """
     first, *rest = tokenizer.encode_batch([question, *sentences], add_special_tokens=False)
@@ -58,7 +58,7 @@ def encode_pair(tokenizer: Any, question: str, sentences: Sequence[str]) -> Enco
     marks: list[int | None] = []
     offsets: list[tuple[int, int, int] | None] = []
     for number, sentence in enumerate(rest):
-        room = MAX_PIECES - 2 - len(ids)  # the mark and the last [SEP]
+        room = MAX_PIECES - 2 - len(ids)  # reserve the mark and the last [SEP]
         if len(sentence.ids) > room and marks and (marks[-1] is None or room < len(sentence.ids) // 2):
             marks.append(None)
             continue
@@ -76,9 +76,9 @@ def _shifted(ids: Sequence[int]) -> list[int]:
 class ReaderOutput:
     """What the model says of one passage, as logits.
 
-    answers: that the passage answers. evidence: that each sentence is evidence; a sentence that was cut off has -inf.
-    spans: for each sentence its best short answer as (start, end, log of its probability among all of the passage), in
-    characters of the sentence; None without.
+    answers: that the passage answers. evidence: that each sentence is evidence; -inf for a truncated sentence.
+    spans: the best short answer in each sentence as (start, end, log probability among all spans of the passage), in
+    characters of the sentence; None if there is none.
     """
 
     answers: float
@@ -89,9 +89,10 @@ class ReaderOutput:
 class Reader:
     """The model's forward pass over questions and passages; safe to share between threads.
 
-    Single-threaded workers take passages as they become free, since a core that another program keeps busy would hold
-    up an operation on all threads. In fp32 they take one at a time, in bf16 a batch of like length, as many batches for
-    each. bf16 where the processor has it, since that is two to three times as fast.
+    Single-threaded workers take passages as they become free, because a core that another program keeps busy would
+    stall a multi-threaded operation. In fp32 they take one passage at a time, in bf16 a batch of similar length, with
+    the same number of batches for each worker. bf16 is used if the processor supports it: it is two to three times as
+    fast.
     """
 
     def __init__(self, folder: Path, *, threads: int = 0, bf16: bool | None = None) -> None:
@@ -101,13 +102,13 @@ class Reader:
         self._lock = threading.Lock()
 
     def read(self, questions: Sequence[str], passages: Sequence[Sequence[str]]) -> list[ReaderOutput]:
-        """Return what the model says of each passage, given as its sentences, for the question of the same number."""
+        """Read each passage, given as sentences, with the question at the same index."""
         pairs = [encode_pair(self._tokenizer, q, texts) for q, texts in zip(questions, passages, strict=True)]
         order = sorted(range(len(pairs)), key=lambda i: -len(pairs[i].ids))
         n_parts = self._threads * math.ceil(len(order) / (self._threads * self._largest_batch))
         parts = [part.tolist() for part in np.array_split(order, min(n_parts, len(order)))] if order else []
         read: dict[int, ReaderOutput] = {}
-        with self._lock:  # the threads of one question are all that the processor has
+        with self._lock:  # one question already uses every core
             for part, found in zip(
                 parts, self._pool.map(lambda p: self._run([pairs[i] for i in p]), parts), strict=True
             ):
@@ -131,20 +132,20 @@ class Reader:
 
     @property
     def _largest_batch(self) -> int:
-        return 5 if self._bf16 else 1  # bf16 needs many rows to be fast; fp32 does not, and one passage pads nothing
+        return 5 if self._bf16 else 1  # bf16 needs many rows to be fast; fp32 does not, and avoids padding this way
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         import torch  # noqa: PLC0415 - seconds to import
 
-        # the number of threads is a property of the calling thread
+        # torch keeps the number of threads per calling thread
         return ThreadPoolExecutor(self._threads, "reader", initializer=torch.set_num_threads, initargs=(1,))
 
     @cached_property
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer  # noqa: PLC0415 - comes with the model
 
-        tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))  # training left its words alone
+        tokenizer = Tokenizer.from_file(str(bundled_folder() / "tokenizer.json"))  # training did not change it
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
@@ -157,7 +158,7 @@ class Reader:
         from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - comes with the above
 
         kind = torch.bfloat16 if self._bf16 else torch.float32
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as for the encoder
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as in the encoder
         try:
             weights = read_packed(self._folder / "model.safetensors")
             loaded: Any = MPNetForTokenClassification.from_pretrained(
@@ -168,8 +169,8 @@ class Reader:
                 output_loading_info=True,
             )
             model, found = loaded
-            if any(found.values()):  # what is missing would be made up
-                raise ValueError(found)  # noqa: TRY301 - becomes the one line below
+            if any(found.values()):  # missing weights would be initialised at random
+                raise ValueError(found)  # noqa: TRY301 - handled just below
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelUnavailable(
                 f"evidence model: cannot be loaded from {self._folder.name}; install again"
@@ -178,7 +179,7 @@ class Reader:
 
 
 def _reading(pair: EncodedPair, logits: NDArray[np.float32]) -> ReaderOutput:
-    """logits: (n_pieces, 4) of one pair."""
+    """Interpret the logits of one pair, of shape (n_pieces, 4)."""
     n_sentences = len(pair.marks)
     evidence = tuple(float(logits[mark, 1]) if mark is not None else -math.inf for mark in pair.marks)
     best: list[tuple[int, int, float] | None] = [None] * n_sentences
@@ -197,7 +198,7 @@ def _reading(pair: EncodedPair, logits: NDArray[np.float32]) -> ReaderOutput:
 
 
 def has_bf16() -> bool:
-    """Whether the processor computes in bf16; where it does not, torch does it some twenty times slower than fp32."""
+    """Return whether the processor supports bf16; without it, torch runs bf16 about 20 times slower than fp32."""
     import torch  # noqa: PLC0415 - seconds to import
 
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001

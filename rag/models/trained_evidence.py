@@ -1,4 +1,4 @@
-"""The evidence model that ships: the trained reader and retrieval, weighed by a logistic classifier."""
+"""The bundled evidence model: a logistic classifier over the trained reader's outputs and retrieval scores."""
 
 import json
 import math
@@ -20,22 +20,22 @@ WEIGHTS = Path(str(files("rag.models.weights")))
 FEATURES = (
     "answers",  # logit: the passage answers
     "evidence",  # logit: the sentence is evidence
-    "share",  # log of the sentence's share among those of its passage
-    "span",  # logit of its best short answer, beyond that of the passage's other sentences
+    "share",  # log of the sentence's share of the evidence in its passage
+    "span",  # log score of its best short answer, minus the best of the passage's other sentences
     "similarity",
     "coverage",
     "reciprocal_rank",  # of its passage
-    "answers_margin",  # each margin: how far behind the best of all that was read
+    "answers_margin",  # each margin: difference to the best of all sentences read
     "evidence_margin",
     "similarity_margin",
     "coverage_margin",
 )
 _LOWEST = -12.0  # logit of a sentence that the model could not read
-_SURE_OF_ANSWER = math.log(0.5)  # likelier than all other spans of the passage together
+_SURE_OF_ANSWER = math.log(0.5)  # likelier than all other spans of the passage combined
 
 
 def features(candidates: Sequence[Candidate], readings: Sequence[ReaderOutput]) -> list[NDArray[np.float64]]:
-    """Return (n_sentences, n_features) for each passage, what the model says and what retrieval says side by side."""
+    """Return an (n_sentences, n_features) array per passage, combining the reader's outputs and retrieval scores."""
     rows = [_own_features(c, r, rank) for rank, (c, r) in enumerate(zip(candidates, readings, strict=True), start=1)]
     read = [row for row in rows if len(row)]
     if not read:
@@ -64,10 +64,10 @@ def _own_features(candidate: Candidate, reading: ReaderOutput, rank: int) -> NDA
 
 
 class TrainedEvidence:
-    """The trained reader and retrieval, weighed by a logistic classifier that was fitted to be calibrated.
+    """Combines the trained reader and retrieval scores with a calibrated logistic classifier.
 
-    folder: weights and decision.json; those of the package without. The first reading loads the weights, and raises
-    ModelUnavailable if they are not the bytes that the classifier was fitted to.
+    folder: holds the weights and decision.json; defaults to the bundled ones. The first read loads the weights and
+    raises ModelUnavailable if they are not the ones that the classifier was fitted to.
     """
 
     def __init__(self, folder: Path | None = None, *, threads: int = 0) -> None:
@@ -80,7 +80,7 @@ class TrainedEvidence:
         self._open = partial(_reader, folder, str(weights["sha256"]), threads)
 
     def read(self, question: str, candidates: Sequence[Candidate]) -> list[PassageEvidence]:
-        """Return the evidence in each passage, in the order given."""
+        """Return the evidence in each passage, in order."""
         texts = [[c.passage.quote(span) for span in c.passage.sentences] for c in candidates]
         readings = self._open().read([c.question or question for c in candidates], texts)
         return [
@@ -89,11 +89,11 @@ class TrainedEvidence:
         ]
 
     def warm_up(self) -> None:
-        """Check and load the weights."""
+        """Verify and load the weights."""
         self.support("Warm up.", ["Warm up."])
 
     def support(self, statement: str, sentences: Sequence[str]) -> float:
-        """Return how probable it is that these sentences, as one passage, support the statement."""
+        """Return the probability that these sentences, read as one passage, support the statement."""
         slope, bias = self._support
         (reading,) = self._open().read([statement], [sentences])
         return float(1.0 / (1.0 + np.exp(-(slope * reading.answers + bias))))
@@ -112,13 +112,13 @@ class TrainedEvidence:
 
 @cache
 def _reader(folder: Path, sha256: str, threads: int) -> Reader:
-    """Return the reader of a folder, one for all who ask: its weights are checked and loaded once."""
+    """Return the shared reader of a folder, whose weights are verified and loaded once."""
     check_sha256(folder / "model.safetensors", sha256, name="evidence model")
     return Reader(folder, threads=threads)
 
 
 def _placed(sentence: Span, answer: tuple[int, int, float] | None) -> Span | None:
-    """Return where the short answer stands in the document, if the reader is sure enough of it to mark it."""
+    """Return the short answer's span in the document, if the reader is sure enough to mark it."""
     if answer is None or answer[2] < _SURE_OF_ANSWER or answer[0] == answer[1]:
         return None
     return Span(sentence.start + answer[0], sentence.start + answer[1])
@@ -127,8 +127,8 @@ def _placed(sentence: Span, answer: tuple[int, int, float] | None) -> Span | Non
 def min_probability_for(max_error: float) -> float:
     """Return the lowest threshold at which at most this share of the trained model's answers is wrong.
 
-    Read off the risk-coverage curve of the development questions in decision.json, made of predictions for questions
-    that were not fitted to. Raises SettingsError if no threshold was measured to do that well.
+    The threshold comes from the risk-coverage curve in decision.json, measured on development questions with
+    out-of-sample predictions. Raises SettingsError if no measured threshold does that well.
     """
     if max_error == 1.0:
         return 0.0

@@ -1,7 +1,6 @@
-"""Quotes mode: the fewest sentences that answer, verbatim, each with all the places that say it.
+"""Quotes mode: the fewest sentences that answer, verbatim, each with every place that says it.
 
-Citations are cut from the documents' own texts by their offsets. Where no sentence reaches the threshold nothing is
-shown, whatever is asked.
+Citations are cut from the documents' own texts by offset. If no sentence reaches the threshold, nothing is shown.
 """
 
 import re
@@ -13,10 +12,10 @@ from rag.models import PassageEvidence, SentenceEvidence, likeliest
 from rag.text.duplicates import says_the_same
 from rag.values import Citation, Claim, Document, Passage, Span
 
-FURTHER = 0.6  # of the threshold is enough beside an answer: docs/decisions/0013
+FURTHER = 0.6  # share of the threshold that is enough next to an answer: docs/decisions/0013
 
 
-# A sentence that opens so speaks of the one before it: "He added that …", "This was …".
+# An opening that refers to the sentence before: "He added that …", "This was …".
 _REFERS_BACK = re.compile(
     r"[\"“”'‘’«]*(?:he|she|they|it|his|her|their|its|this|these|those|such|the (?:former|latter)|both)\b"
     r"(?! (?:year|month|week|quarter|century)\b)(?!(?:'s|’s| is| was) \w+ (?:that|to|who)\b)",
@@ -26,7 +25,7 @@ _REFERS_BACK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A sentence that is a candidate for the answer. is_led: the answer shows the one before it already."""
+    """A candidate sentence for the answer. is_led: the answer already shows the sentence before it."""
 
     passage: Passage
     evidence: SentenceEvidence
@@ -34,7 +33,7 @@ class Quote:
 
     @property
     def place(self) -> tuple[str, Span]:
-        """Where the sentence stands."""
+        """The document id and span of the sentence."""
         return self.passage.doc_id, self.evidence.span
 
     @property
@@ -44,56 +43,56 @@ class Quote:
 
     @property
     def span(self) -> Span:
-        """What is shown: the sentence, and the one before it if it makes no sense without."""
+        """The span shown: the sentence, plus the one before if it makes no sense without it."""
         before = [span for span in self.passage.sentences if span < self.evidence.span]
         if self.is_led or not before or not _REFERS_BACK.match(self.sentence):
             return self.evidence.span
         between = self.passage.quote(Span(before[-1].start, self.evidence.span.end))[
             len(before[-1]) : -len(self.sentence)
         ]
-        if between.strip() or "\n\n" in between:  # another paragraph, or something that was left out, lies between
+        if between.strip() or "\n\n" in between:  # a paragraph break or an exclusion lies between
             return self.evidence.span
         return Span(before[-1].start, self.evidence.span.end)
 
     @property
     def text(self) -> str:
-        """What is shown."""
+        """The text shown."""
         return self.passage.quote(self.span)
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionEvidence:
-    """What was read for one question: the evidence, and which parts of the question a text speaks of."""
+    """The evidence for one question, and a function telling which parts of the question a text covers."""
 
     passages: Sequence[PassageEvidence]
     covered: Callable[[str], frozenset[int]]
 
 
 def select(reads: Sequence[QuestionEvidence], *, min_probability: float, max_claims: int) -> list[list[Quote]]:
-    """Return groups of quotes: a group a claim, its first quote the best, the others saying the same elsewhere.
+    """Return one group of quotes per claim: the best quote first, then others that say the same elsewhere.
 
-    reads: one for each question asked; each may have a claim before the first has a second one. Empty if no sentence
-    reaches min_probability. If one does, the documents answer, and any other needs ``FURTHER`` of it: the likeliest of
-    each question, and after that those that speak of a part of it that none before them does, or that another document
-    says, since documents may disagree.
+    reads: one for each question asked; each question may get a claim before the first gets a second one.
+    Empty if no sentence reaches min_probability. If one does, the documents answer, and further sentences need only
+    ``FURTHER`` of it. Each question gets its likeliest sentence, then those that cover a new part of it or come from
+    another document, since documents may disagree.
     """
     best = max((likeliest(read.passages) for read in reads), default=0.0)
     enough = quotable_from(best, min_probability=min_probability)
     groups: list[list[Quote]] = []
     for n_later, read in zip(reversed(range(len(reads))), reads, strict=True):
         room = max_claims - len(groups)
-        kept_free = min(n_later, max(room - 1, 0))  # for the questions behind this one, which has a claim all the same
+        kept_free = min(n_later, max(room - 1, 0))  # for the later questions; this one always gets a claim
         _answer_one(groups, read, enough=enough, room=room - kept_free)
     return _in_reading_order(_each_shown_once(groups))
 
 
 def quotable_from(best: float, *, min_probability: float) -> float:
-    """Return the probability from which on sentences are quoted, where the likeliest one has this."""
+    """Return the probability a sentence needs to be quoted, given that of the likeliest sentence."""
     return min_probability * FURTHER if best >= min_probability else min_probability
 
 
 def _answer_one(groups: list[list[Quote]], read: QuestionEvidence, *, enough: float, room: int) -> None:
-    """Add what answers one question: quotes to groups that say the same, at most ``room`` new groups for the others."""
+    """Add the quotes for one question to groups that say the same, or to at most ``room`` new groups."""
     spoken, documents = frozenset[int](), set[str]()
     for quote in by_probability(read.passages):
         if quote.evidence.probability < enough:
@@ -113,7 +112,7 @@ def _answer_one(groups: list[list[Quote]], read: QuestionEvidence, *, enough: fl
 
 
 def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Document]) -> tuple[Claim, ...]:
-    """Return a claim for each group, its text the first quote; markers count citations in order of appearance."""
+    """Return a claim per group with the first quote as its text; markers number citations in order."""
     made: list[Claim] = []
     marker = 0
     for group in groups:
@@ -123,7 +122,7 @@ def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Docume
             citation = Citation.of(
                 document(quote.passage.doc_id), quote.span, marker=marker, answer=quote.evidence.answer
             )
-            if citation.quote != quote.text:  # what was judged must be what is shown
+            if citation.quote != quote.text:  # show exactly what was judged
                 raise IndexDamaged(
                     f"{citation.source}: its text and its passages differ; delete the index, run rag ingest"
                 )
@@ -133,7 +132,7 @@ def cite_all(groups: Sequence[Sequence[Quote]], document: Callable[[str], Docume
 
 
 def by_probability(read: Sequence[PassageEvidence]) -> list[Quote]:
-    """Return every sentence once, most probable first; ties go to the passage that retrieval put first."""
+    """Return every sentence once, most probable first; ties keep retrieval's order."""
     best: dict[tuple[str, Span], Quote] = {}
     for evidence in read:
         for sentence in evidence.sentences:
@@ -144,7 +143,7 @@ def by_probability(read: Sequence[PassageEvidence]) -> list[Quote]:
 
 
 def _each_shown_once(groups: Sequence[Sequence[Quote]]) -> list[list[Quote]]:
-    """Return the groups, without the sentence before a quote where that is quoted itself."""
+    """Return the groups, dropping the sentence before a quote if it is quoted itself."""
     quoted = {quote.place for group in groups for quote in group}
 
     def is_led(quote: Quote) -> bool:
@@ -155,7 +154,7 @@ def _each_shown_once(groups: Sequence[Sequence[Quote]]) -> list[list[Quote]]:
 
 
 def _in_reading_order(groups: list[list[Quote]]) -> list[list[Quote]]:
-    """Sort claims so that those of one document stand together and in its order, the best claim's document first."""
+    """Sort claims by document, starting with the best claim's, and by position within it."""
     first: dict[str, int] = {}
     for group in groups:
         first.setdefault(group[0].passage.doc_id, len(first))

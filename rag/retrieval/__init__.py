@@ -1,4 +1,4 @@
-"""From a question to the passages worth reading."""
+"""Find the passages worth reading for a question."""
 
 from rag.retrieval.followups import condense
 from rag.retrieval.question import objection, parts, question_itself

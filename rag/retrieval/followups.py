@@ -1,10 +1,10 @@
 """Turn a follow-up question into one that stands alone, by rules of English and without a model.
 
-What a name is and what it stands for comes from a ``NameLexicon``. Longer than most files because its rules share one
+A ``NameLexicon`` says what is a name and what kind it is. The file is longer than most because its rules share one
 small grammar of phrases.
 
-Every rule fills one gap of the question (a pronoun, an ellipsis) from the turns before. ``condense`` walks the rules
-until none of them changes anything; only such a question is accepted, so condensing it again changes nothing either.
+Each rule fills one gap in the question (a pronoun, an ellipsis) from earlier turns. ``condense`` applies rules until
+none changes anything and accepts only such a result, so condensing again changes nothing.
 """
 
 import re
@@ -31,17 +31,17 @@ from rag.text.names import (
 )
 from rag.values import History
 
-MAX_TURNS = 6  # earlier turns read; what a user refers back to is rarely older
+MAX_TURNS = 6  # earlier turns to read; users rarely refer further back
 MAX_FOLLOW_UP_CHARS = 500  # a longer question brings its own context
-MAX_CARRIED_CHARS = 300  # carried parts, all together: more would drown the question in the embedding
-MAX_ASKED_CHARS = 250  # read of each earlier question, so that it can be carried whole
+MAX_CARRIED_CHARS = 300  # total carried text; more would drown the question in the embedding
+MAX_ASKED_CHARS = 250  # read of each earlier question, short enough to carry whole
 MAX_TOLD_CHARS = 2000  # read of each answer; names that matter come early
-MAX_STEPS = 6  # gaps filled in one question
+MAX_STEPS = 6  # gaps to fill in one question
 
 
 @dataclass(frozen=True, slots=True)
 class _Phrase:
-    """A name, a noun phrase ("thing") or several of them ("group"): how it is carried, and where it was read."""
+    """A name, a noun phrase ("thing") or several of them ("group"): the text to carry and where it was read."""
 
     text: str
     start: int
@@ -50,23 +50,23 @@ class _Phrase:
 
     @property
     def last_word(self) -> str:
-        """The casefolded word by which "Vladimir Putin" and "putin" are one name."""
+        """The casefolded last word, so that "Vladimir Putin" and "putin" match."""
         return self.text.split()[-1].casefold()
 
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """An earlier turn: its question standing alone, the phrases of that, the phrases of question and answer."""
+    """An earlier turn: its standalone question, the phrases in it, and the phrases of question and answer."""
 
     question: str
     asked: tuple[_Phrase, ...]
     phrases: tuple[_Phrase, ...]
 
 
-Turns = tuple[_Turn, ...]  # oldest first, at least one where a rule sees them
+Turns = tuple[_Turn, ...]  # oldest first; rules always get at least one
 Rule = Callable[[str, Turns, NameLexicon], str | None]
 
-# What a pronoun may stand for. The tiers are tried in turn over the whole history, the kinds of a tier within a turn.
+# What a pronoun may stand for. Each tier is tried over the whole history; within a turn, its kinds go in order.
 _AGREES = {
     **dict.fromkeys(("he", "she", "him", "her", "his"), (("person",), ("other",))),
     **dict.fromkeys(("they", "them", "their"), (("group",),)),
@@ -77,7 +77,7 @@ _AGREES = {
 _OWNS = {"his": {"person", "other"}, "her": {"person", "other"}, "its": {"place", "other"}}
 _CLAUSE_MARKS = QUESTION_WORDS | frozenset("that if whether because while although and but , ; : . ? !".split())
 _EMPTY_HEADS = frozenset("name reason way time number kind part year month date".split())  # "the name": of what?
-# A question of nothing but these and function words has no topic of its own.
+# A question that has only these and function words has no topic of its own.
 _NO_TOPIC = FUNCTION_WORDS | frozenset("sure true details elaborate seriously continue mean happen happened go".split())
 
 _AUX = "|".join(sorted(AUXILIARIES))
@@ -111,12 +111,12 @@ _TIME = re.compile(
 
 
 def condense(question: str, history: History, *, names: NameLexicon) -> str:
-    """Return the question so that it can be understood without the turns before it.
+    """Rewrite a question so that it can be understood without the earlier turns.
 
-    history: earlier turns, oldest first; the last ``MAX_TURNS`` are read, each question itself condensed over those
-    before it. Markers such as "[1]" in them are passed over.
-    Returns the question unchanged, byte for byte, if it already stands alone or the history is empty; otherwise at
-    most ``MAX_CARRIED_CHARS`` characters more than it had. Blank only for a blank question.
+    history: earlier turns, oldest first. The last ``MAX_TURNS`` are read, and each of their questions is condensed over
+    the turns before it. Markers such as "[1]" in them are ignored.
+    Returns the question unchanged, byte for byte, if it already stands alone or the history is empty; otherwise adds at
+    most ``MAX_CARRIED_CHARS`` characters. Blank only for a blank question.
     ``condense(condense(q, h), h) == condense(q, h)``. Raises nothing.
     """
     turns: Turns = ()
@@ -127,7 +127,7 @@ def condense(question: str, history: History, *, names: NameLexicon) -> str:
 
 
 def _walk(question: str, turns: Turns, names: NameLexicon) -> str:
-    """Apply rules until none changes anything; a rewrite that grows too long or does not come to rest is dropped."""
+    """Apply rules until none changes anything; drop a rewrite that grows too long or does not settle."""
     if not turns or len(question) > MAX_FOLLOW_UP_CHARS:
         return question
     current = question
@@ -143,7 +143,7 @@ def _walk(question: str, turns: Turns, names: NameLexicon) -> str:
 def _question_word(question: str, turns: Turns, _names: NameLexicon) -> str | None:
     """Complete "Why?", "And since when?", "When was that?", "By whom?" with the previous question.
 
-    "Did he go?" gives "Why did he go?"; a question that has no place for the word in front gets ", and why?".
+    "Did he go?" gives "Why did he go?"; a question that cannot take the word in front gets ", and why?" appended.
     """
     last = turns[-1].question
     bare = _BARE.fullmatch(" ".join(_LEAD.sub("", question).casefold().strip(" ?!.…").split()))
@@ -156,23 +156,23 @@ def _question_word(question: str, turns: Turns, _names: NameLexicon) -> str | No
 
 
 def _pronoun(question: str, turns: Turns, names: NameLexicon) -> str | None:
-    """Put a phrase of the turns before in the place of the first pronoun that nothing in the question explains."""
+    """Replace the first pronoun that the question itself does not explain with a phrase from earlier turns."""
     tokens, words = _tokens(question)
     for at in _loose_pronouns(question, names):
         before = words[at - 1] if at else ""
         phrase = _antecedent(words[at], words, turns)
         if phrase is None or (words[at] == "it" and before in {"say", "said", "do", "think"}):
-            continue  # "say it": no thing is meant
+            continue  # "say it" refers to no thing
         text = f"in {phrase.text}" if words[at] == "there" and before not in PREPOSITIONS else phrase.text
         text += "'s" if _is_possessive(words, at) else ""
         replaced = question[: tokens[at].start()] + text + question[tokens[at].end() :]
-        # "And his family?" stays elliptical, for the exchange that comes next.
+        # Keep "And his family?" elliptical for the exchange rule, which runs next.
         return _LEAD.sub("", replaced) if AUXILIARIES.intersection(words) else replaced
     return None
 
 
 def _exchange(question: str, turns: Turns, names: NameLexicon) -> str | None:
-    """Answer "What about B?", "And in 2022?", "Moscow?" with the previous question, that part exchanged."""
+    """Rewrite "What about B?", "And in 2022?", "Moscow?" as the previous question with that part exchanged."""
     rest = _LEAD.sub("", question)
     part = rest.strip(" ?!.…")
     words = part.casefold().split()
@@ -189,9 +189,9 @@ def _exchange(question: str, turns: Turns, names: NameLexicon) -> str | None:
 
 
 def _whole(question: str, turns: Turns, names: NameLexicon) -> str | None:
-    """Put the previous question in brackets behind one that points back ("Is this true?") or has no topic ("Really?").
+    """Append the previous question in brackets if this one points back ("Is this true?") or has no topic ("Really?").
 
-    A pronoun for which no phrase was found points back too.
+    An unresolved pronoun points back too.
     """
     words = [word for word in _tokens(question)[1] if word[0].isalnum()]
     has_topic = not _NO_TOPIC.issuperset(words) and (len(words) > 2 or words[0] not in AUXILIARIES)  # "Did Putin?"
@@ -200,13 +200,13 @@ def _whole(question: str, turns: Turns, names: NameLexicon) -> str | None:
     return None
 
 
-# Whole-question patterns before single words; a pronoun before the exchange it may be part of ("What about his …?");
-# the previous question as a whole only where nothing smaller fits.
+# Whole-question patterns come before single words, and a pronoun before the exchange it may be part of ("What about
+# his …?"). The whole previous question comes last, when nothing smaller fits.
 _RULES: tuple[Rule, ...] = (_question_word, _pronoun, _exchange, _whole)
 
 
 def _swap_time(part: str, last: _Turn, _names: NameLexicon) -> str | None:
-    """Exchange the last time of the question, else append; "And in Q3?" after "in Q2 2023" keeps the year."""
+    """Exchange the last time in the question, else append it; "And in Q3?" after "in Q2 2023" keeps the year."""
     new, old = _TIME.fullmatch(part), next(reversed(list(_TIME.finditer(last.question))), None)
     if new is None:
         return None
@@ -219,7 +219,7 @@ def _swap_time(part: str, last: _Turn, _names: NameLexicon) -> str | None:
 
 
 def _swap_object(part: str, last: _Turn, _names: NameLexicon) -> str | None:
-    """Exchange what follows the same preposition, else append."""
+    """Exchange what follows the same preposition, else append the part."""
     preposition, _, rest = part.partition(" ")
     if preposition.casefold() not in PREPOSITIONS or not rest:
         return None
@@ -230,8 +230,8 @@ def _swap_object(part: str, last: _Turn, _names: NameLexicon) -> str | None:
 
 
 def _swap_name(part: str, last: _Turn, names: NameLexicon) -> str | None:
-    """Exchange the first name of the same kind, else one where either kind is open."""
-    # Behind a filler the capital of the part counts.
+    """Exchange the first name of the same kind, else one where either kind is "other"."""
+    # The filler "about" keeps the capital from being ignored as the start of a sentence.
     new = next(iter(_names_in(f"about {part.removeprefix('the ')}", names)), None)
     named = [phrase for phrase in last.asked if phrase.kind not in {"thing", "group"}]
     if new is None or new.text != part.removeprefix("the ") or new.last_word in {old.last_word for old in named}:
@@ -241,7 +241,7 @@ def _swap_name(part: str, last: _Turn, names: NameLexicon) -> str | None:
 
 
 def _loose_pronouns(question: str, names: NameLexicon) -> list[int]:
-    """Return the positions of the pronouns that can refer to nothing earlier in the question itself."""
+    """Return the positions of pronouns that cannot refer to anything earlier in the question itself."""
     tokens, words = _tokens(question)
     if (QUESTION_WORDS | AUXILIARIES | PREPOSITIONS | {"and"}).isdisjoint(words):
         return []  # "he" is a verb in Spanish, "her" an adverb in German
@@ -252,12 +252,12 @@ def _loose_pronouns(question: str, names: NameLexicon) -> list[int]:
 
 
 def _is_bound(before: str, words: Sequence[str], at: int, phrases: Sequence[_Phrase]) -> bool:
-    """Whether the pronoun can mean a phrase in the text before it.
+    """Return whether the pronoun can refer to a phrase in the text before it.
 
-    An object cannot refer to the subject of its own clause ("What did A tell him?"): a clause has to begin in between.
+    An object cannot refer to the subject of its own clause ("What did A tell him?"): a clause must begin in between.
     """
     kinds = {kind for tier in _AGREES[words[at]] for kind in tier}
-    if words[at - 1] == "of":  # "the purpose of its visit": not the purpose's
+    if words[at - 1] == "of":  # "the purpose of its visit": "its" is not the purpose
         kinds.discard("thing")
     ends = [phrase.end for phrase in phrases if phrase.kind in kinds and phrase.end <= len(before)]
     if not ends:  # "Do analysts say they …?"
@@ -270,16 +270,16 @@ def _is_bound(before: str, words: Sequence[str], at: int, phrases: Sequence[_Phr
 
 
 def _is_possessive(words: Sequence[str], at: int) -> bool:
-    """Whether the pronoun owns the next word; "her" may also be an object."""
+    """Return whether the pronoun is possessive; "her" may also be an object."""
     owns = words[at] == "her" and any(map(_is_content, words[at + 1 : at + 2]))
     return owns or words[at] in {"his", "their", "its"}
 
 
 def _antecedent(pronoun: str, words: Sequence[str], turns: Turns) -> _Phrase | None:
-    """Return the first phrase that agrees with the pronoun, latest turn first; no name that the question has itself."""
+    """Return the first phrase that agrees with the pronoun, latest turn first, skipping names in the question."""
     for tier in _AGREES[pronoun]:
         for turn in reversed(turns):
-            # Answers are whole sentences of documents, full of things that nobody asked about.
+            # Answers are whole document sentences, full of things that nobody asked about.
             phrases = turn.asked if pronoun in {"it", "its"} else turn.phrases
             fitting = [p for kind in tier for p in phrases if p.kind == kind and p.last_word not in words]
             if fitting:
@@ -288,7 +288,7 @@ def _antecedent(pronoun: str, words: Sequence[str], turns: Turns) -> _Phrase | N
 
 
 def _turn(question: str, answer: str, names: NameLexicon) -> _Turn:
-    """Take a turn apart. "Who …?" asked for a name that only the answer gives: those come first."""
+    """Parse a turn. "Who …?" asks for a name that only the answer gives, so new names come first."""
     asked, told = tuple(_phrases_in(question, names)), tuple(_phrases_in(answer, names))
     known = {phrase.last_word for phrase in asked}
     news = tuple(phrase for phrase in told if phrase.last_word not in known)
@@ -297,7 +297,7 @@ def _turn(question: str, answer: str, names: NameLexicon) -> _Turn:
 
 
 def _phrases_in(text: str, names: NameLexicon) -> list[_Phrase]:
-    """Return names, things, and "A and B" for neighbours and for the first two persons, in the order of the text."""
+    """Return names, things, and "A and B" for adjacent names and the first two persons, in text order."""
     named = _names_in(text, names)
     persons = list({name.last_word: name for name in named if name.kind == "person"}.values())
     pairs = [pair for pair in pairwise(named) if text[pair[0].end : pair[1].start].strip() == "and"]
@@ -316,10 +316,10 @@ def _names_in(text: str, names: NameLexicon) -> list[_Phrase]:
 
 
 def _is_name(words: Sequence[str], at: int, names: NameLexicon) -> bool:
-    """Whether a word is (part of) a name.
+    """Return whether a word is (part of) a name.
 
-    A capital inside a sentence is believed, at its start only if the lexicon agrees; a word in lower case if the
-    lexicon knows what kind of name it is. "Bank of England" is one name, "Tokayev of Kazakhstan" are two.
+    A capital inside a sentence is enough; at the start, the lexicon must agree. A lower-case word counts if the lexicon
+    knows its kind. "Bank of England" is one name, "Tokayev of Kazakhstan" is two.
     """
     word = words[at]
     if word == "of" and 0 < at < len(words) - 1 and names.kind(words[at - 1]) == "other":
@@ -332,7 +332,7 @@ def _is_name(words: Sequence[str], at: int, names: NameLexicon) -> bool:
 
 
 def _things_in(text: str, named: Sequence[_Phrase]) -> Iterator[_Phrase]:
-    """Yield "the joint declaration", "A's policy", "his posts" as A's, "the meeting between A and B"; no verb."""
+    """Yield things: "the joint declaration", "A's policy", "his posts" (as A's), "the meeting between A and B"."""
     tokens, words = _tokens(text)
     owners = {name.end: name.start for name in named}
     for at, word in enumerate(words):
@@ -373,15 +373,15 @@ def _stem(question: str) -> str:
 
 
 def _as_question(text: str) -> str:
-    """End a text with one question mark, but for one that ends with the brackets of ``_whole``."""
+    """End a text with one question mark, unless it ends with the brackets of ``_whole``."""
     return _stem(text) if text.endswith(")") else f"{_stem(text)}?"
 
 
 def _carries(question: str, last: str) -> bool:
-    """Whether the question holds a previous one already; a word or two may be there by chance."""
+    """Return whether the question already contains the previous one; one or two words may match by chance."""
     return question.endswith(("?)", f"({last})")) or (last.count(" ") > 1 and _stem(last) in question)
 
 
 def _clean(text: str, max_chars: int) -> str:
-    """Return the beginning of an earlier turn on one line, cut between words, without footnote markers."""
+    """Return the start of an earlier turn on one line, cut between words, without footnote markers."""
     return textwrap.shorten(re.sub(r"\s?\[\d+\]", "", text[: 2 * max_chars]), max_chars, placeholder="")

@@ -1,4 +1,4 @@
-"""Whether a text can be asked of documents at all, and what is asked in it."""
+"""Check that a text is a usable question, and extract what it asks."""
 
 import re
 
@@ -15,9 +15,9 @@ _COMPANIONS = frozenset(
 
 
 def objection(question: str, *, max_chars: int, follows: bool = False) -> str | None:
-    """Return why a text is no question for the documents, as a sentence for the user; None if it is one.
+    """Return why a text cannot be asked of the documents, as a sentence for the user; None if it can.
 
-    follows: there are earlier turns, so that a year alone is a question ("2021?").
+    follows: whether there are earlier turns, so that a bare year is a question ("2021?").
     """
     if not question.strip():
         return "The question is empty. Ask something about the documents."
@@ -41,8 +41,8 @@ _ASKING = (
 _ASKS = re.compile(
     rf"(?:in|on|at|by|for|from|to|with|of|since|under|until)?\s*(?:{'|'.join(_ASKING)})\b", re.IGNORECASE
 )
-# What speaks to the machine: an order or a role. No document has to do with it. A word that also begins statements
-# ("Act 5 was passed") needs the one after it.
+# Orders or roles addressed to the assistant, irrelevant to any document. A word that may also begin a statement
+# ("Act 5 was passed") needs the word after it to match.
 _ORDER = re.compile(
     r"(?:please |now |just |and |also |then )*"
     r"(?:(?:you|your|you're|ignore|forget|disregard|pretend|reply|respond|imagine|override|do not|don't|from now on|hi|"
@@ -50,26 +50,26 @@ _ORDER = re.compile(
     r"(?:act|answer|speak|talk) (?:as|like|in|with|only|every|briefly|me|freely)\b|be (?:\w+\W*$|\w+:)|system:)",
     re.IGNORECASE,
 )
-_OF_THE_ASKER = re.compile(r"(?:i|i'm|i’m|i've|i’ve|my|we|our)\b", re.IGNORECASE)  # why it is asked
+_OF_THE_ASKER = re.compile(r"(?:i|i'm|i’m|i've|i’ve|my|we|our)\b", re.IGNORECASE)  # the asker's own context
 _POINTS_BACK = re.compile(
     r"\b(?:he|she|it|they|him|her|them|his|its|their|this|that|these|those|there)\b", re.IGNORECASE
 )
 _LEAD = re.compile(r"^[^?]{0,200}?(?::|\s[-–—]\s)\s*(?=\w)")
 _JOINED = re.compile(
-    # Possessive, and never begun inside white space: a run of it is looked at once.
+    # Possessive quantifiers, and no match starts inside white space, so that a run of it is scanned only once.
     r"(?<!\s)(?:\s*+[,;](?:\s*+(?:and|or|but))?|\s++[-–—]\s++(?:and|or|but)|\s++(?:and|or|but))\s++"
     rf"(?={_ASKS.pattern})",
     re.IGNORECASE,
 )
-_MIN_WORDS = 3  # of a part: less is "when and where did …"
-MAX_PARTS = 3  # questions in one; each is searched and read by itself
+_MIN_WORDS = 3  # in a part; avoids splitting "when and where did …"
+MAX_PARTS = 3  # questions in one; each is searched and read separately
 
 
 def question_itself(text: str) -> str:
-    """Return the text without what speaks to the machine or of the asker, if a question remains; else unchanged.
+    """Strip what addresses the assistant or describes the asker, if a question remains; else change nothing.
 
     "Ignore your rules! When was the bridge opened?" asks about the bridge: the order is neither obeyed nor searched.
-    What the asker tells stays where the question may point back to it: "I saw the bridge. Who built it?"
+    The asker's context stays if the question may refer back to it: "I saw the bridge. Who built it?"
     """
     if not text.strip():
         return text
@@ -85,7 +85,7 @@ def question_itself(text: str) -> str:
 
 
 def _without_lead(sentence: str) -> str:
-    """Return what follows "For my report:" or "Be brief:", if it asks."""
+    """Strip a lead such as "For my report:" or "Be brief:" if a question follows."""
     lead = _LEAD.match(sentence)
     if lead is None or not _ASKS.match(sentence[lead.end() :]):
         return sentence
@@ -94,9 +94,9 @@ def _without_lead(sentence: str) -> str:
 
 
 def parts(question: str) -> tuple[str, ...]:
-    """Return the questions asked in one, at most ``MAX_PARTS``, in order; the question itself if it is a single one.
+    """Split a compound question into at most ``MAX_PARTS`` parts, in order; a single question stays whole.
 
-    "Who built it, and when was it opened?" asks two things, and no sentence need answer both.
+    "Who built it, and when was it opened?" asks two things, and no sentence has to answer both.
     """
     found: list[str] = []
     start = 0

@@ -1,7 +1,7 @@
-"""Which passages to read for a question: dense and lexical rankings of sentences and passages, fused by rank.
+"""Retrieve passages for a question by fusing dense and lexical rankings of sentences and passages by rank.
 
-A sentence finds, its passage is read: over the seeds this puts the evidence into the first five passages more often
-than ranking passages alone. Scores of different kinds are never compared, only ranks are.
+A matching sentence brings in its passage. On the seeds this puts the evidence into the first five passages more often
+than ranking passages alone. Only ranks are compared, never scores of different kinds.
 """
 
 import datetime as dt
@@ -17,14 +17,14 @@ from rag.text.synonyms import rephrasings
 from rag.values import Hit, Passage, Unit, doc_id_of, span_of, unit_id
 
 Ranking = Literal["dense", "lexical"]
-RANKINGS: tuple[Ranking, ...] = ("dense", "lexical")  # they err differently: fewer are for measuring what each is worth
-RRF_K = 10  # tuned on SciFact's training queries; Cormack et al., SIGIR 2009, take 60: docs/decisions/0003
-_MAX_PHRASINGS = 4  # the question and three renamings: each costs one encoding and one search
+RANKINGS: tuple[Ranking, ...] = ("dense", "lexical")  # they err differently; fewer are only for experiments
+RRF_K = 10  # tuned on SciFact's training queries; Cormack et al., SIGIR 2009, use 60: docs/decisions/0003
+_MAX_PHRASINGS = 4  # the question and three rephrasings; each costs one encoding and one search
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which documents may answer. Dates are a closed range; a document without a date is outside of any."""
+    """Which documents may answer. The date range is inclusive, and any range excludes undated documents."""
 
     source: str | None = None
     since: dt.date | None = None
@@ -39,7 +39,7 @@ class Filters:
         return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
 
     def doc_ids(self, snapshot: Snapshot) -> frozenset[str] | None:
-        """Return the documents let through; None if nothing is filtered."""
+        """Return the ids of the documents that pass; None if nothing is filtered."""
         if self == Filters():
             return None
         return snapshot.catalog.doc_ids(source=self.source, since=self.since, until=self.until)
@@ -47,10 +47,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """What retrieval found and what it understood of the question.
+    """What retrieval found, and how it understood the question.
 
     hits: best first. candidates: the same passages with their retrieval scores, for the evidence model.
-    query: the parts of the question, for saying which of them a sentence speaks of.
+    query: the parts of the question, to tell which of them a sentence covers.
     """
 
     hits: tuple[Hit, ...]
@@ -70,7 +70,7 @@ def fuse(rankings: Iterable[Sequence[str]], *, top_k: int, k: int = RRF_K) -> li
     for ranking in rankings:
         for rank, found in enumerate(ranking, start=1):
             terms.setdefault(found, []).append(1.0 / (k + rank))
-    scores = {found: math.fsum(parts) for found, parts in terms.items()}  # exact: the order of lists decides nothing
+    scores = {found: math.fsum(parts) for found, parts in terms.items()}  # exact in any order of the lists
     return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:top_k]
 
 
@@ -84,9 +84,9 @@ def retrieve(
     top_k: int,
     rankings: Sequence[Ranking] = RANKINGS,
 ) -> Retrieved:
-    """Return the top_k passages for a question, each with what retrieval knows of its sentences.
+    """Return the top_k passages for a question, each with retrieval scores for its sentences.
 
-    candidates: units taken from each ranking before fusion. rankings: those that are fused.
+    candidates: units taken from each ranking before fusion. rankings: which rankings to fuse.
     """
     synonyms = snapshot.catalog.synonyms()
     query = snapshot.lexical.query(question, synonyms=synonyms)
@@ -109,7 +109,7 @@ def retrieve(
 
 
 def merge_hits(found: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
-    """Return the hits of several searches as one list: all firsts, then all seconds; a passage once, ranks anew."""
+    """Interleave the hits of several searches by rank, keeping each passage once and renumbering the ranks."""
     merged: dict[str, Hit] = {}
     for hit in sorted((hit for hits in found for hit in hits), key=lambda hit: hit.rank):
         merged.setdefault(hit.passage.id, hit)
@@ -117,7 +117,7 @@ def merge_hits(found: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
 
 
 def _passages_of(sentences: Sequence[str], snapshot: Snapshot) -> list[str]:
-    """Return the passages of ranked sentences, each at the rank of its best one."""
+    """Return the passages of ranked sentences, each at the position of its best sentence."""
     found: dict[str, None] = {}
     for sentence in sentences:
         passage = snapshot.catalog.passage_at(doc_id_of(sentence), span_of(sentence))

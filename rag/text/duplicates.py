@@ -11,7 +11,7 @@ _AMOUNT = re.compile(r"(?:(?<!\w)[-−+])?[$€£¥]?\d[\d.,]*[²³]?\s?%?")  # 
 def says_the_same(one: str, other: str) -> bool:
     """Return whether two sentences have the same words in the same order, ignoring articles, case and punctuation.
 
-    Sentences that are merely similar may contradict each other ("attacked", "was attacked by"), so they never match.
+    Merely similar sentences may contradict each other ("attacked", "was attacked by") and never count as the same.
     """
     return _substance(one) == _substance(other)
 

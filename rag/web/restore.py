@@ -4,92 +4,28 @@ What comes from a browser is foreign: it is parsed strictly, and a quote that no
 lost.
 """
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from rag.engine import Rag
 from rag.errors import IndexMissing, InvalidValue, UsageError
 from rag.index import Catalog
-from rag.values import Abstention, Answer, Citation, Claim, Fault, Hit, Mode, Passage, Removed, Result, Span, Trace
+from rag.records import AskRecord, CitationRecord, NearRecord
+from rag.values import Abstention, Answer, Citation, Claim, Hit, Passage, Removed, Result, Span, Trace
 from rag.web.turn import Turn, Turns, Verdict
 
 MAX_TURNS = 200  # of one conversation; page.js keeps no more
-_MAX_OFFSET = 2**40  # no text is as long, and a database takes it
 
 
-class _Kept(BaseModel):
-    """A JSON object of an ask record; other keys are passed over."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class _Range(_Kept):
-    start: int = Field(ge=0, le=_MAX_OFFSET)
-    end: int = Field(ge=0, le=_MAX_OFFSET)
-
-
-class _Citation(_Range):
-    marker: int
-    source: str
-    title: str
-    publisher: str | None
-    date: dt.date | None
-    quote: str
-    answer: _Range | None
-    page: int | None = Field(default=None, ge=1)
-
-
-class _Claim(_Kept):
-    text: str
-    citations: tuple[int, ...]
-
-
-class _Removed(_Kept):
-    text: str
-    fault: Fault
-    detail: str = ""
-
-
-class _Hit(_Range):
-    rank: int
-    score: float = Field(ge=0, le=1)
-    source: str
-    text: str
-    sentence: _Range | None = None  # conversations kept by earlier versions have none
-
-
-class _Trace(_Kept):
-    settings_hash: str
-    prompt_hash: str | None
-    models: dict[str, str]
-    index_version: int
-    timings_ms: dict[str, float]
-
-
-class _Record(_Kept):
-    question: str
-    standalone_question: str
-    mode: Mode
-    claims: tuple[_Claim, ...]
-    removed: tuple[_Removed, ...]
-    citations: tuple[_Citation, ...]
-    reason: str | None
-    stage: str | None
-    nearest: tuple[_Hit, ...]
-    notice: str | None
-    trace: _Trace
-
-
-class _Turn(_Kept):
-    record: _Record
+class _Turn(BaseModel):
+    record: AskRecord
     scope: str = ""
     verdict: Verdict | None = None
 
 
-class _Asked(_Kept):
+class _Asked(BaseModel):
     turns: list[_Turn] = Field(max_length=MAX_TURNS)
 
 
@@ -119,7 +55,7 @@ def _turn(kept: _Turn, catalog: Catalog | None) -> Turn:
     )
 
 
-def _placed(kept: _Citation, catalog: Catalog | None) -> tuple[Citation, Hit | None]:
+def _placed(kept: CitationRecord, catalog: Catalog | None) -> tuple[Citation, Hit | None]:
     """Return the citation, with its document if that still has the quote, and the passage around it."""
     span = Span(kept.start, kept.end)
     entry = catalog.entry_by_source(kept.source) if catalog else None
@@ -140,7 +76,7 @@ def _placed(kept: _Citation, catalog: Catalog | None) -> tuple[Citation, Hit | N
     return citation, Hit(passage, 0.0, kept.marker, "evidence") if passage else None
 
 
-def _result(record: _Record, citations: Sequence[Citation], hits: Sequence[Hit], catalog: Catalog | None) -> Result:
+def _result(record: AskRecord, citations: Sequence[Citation], hits: Sequence[Hit], catalog: Catalog | None) -> Result:
     by_marker = {citation.marker: citation for citation in citations}
     trace = Trace(**record.trace.model_dump())
     about: dict[str, Any] = {
@@ -158,7 +94,7 @@ def _result(record: _Record, citations: Sequence[Citation], hits: Sequence[Hit],
     return Answer(record.question, claims, tuple(hits), trace, **about)
 
 
-def _hit(kept: _Hit, catalog: Catalog | None) -> Hit:
+def _hit(kept: NearRecord, catalog: Catalog | None) -> Hit:
     """Return a passage; without a document's id if the text is not there any more, so that it cannot be opened."""
     entry = catalog.entry_by_source(kept.source) if catalog else None
     stands = entry is not None and entry.document.text[kept.start : kept.end] == kept.text

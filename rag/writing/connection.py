@@ -1,4 +1,4 @@
-"""The connection of one request to a language model: what is told on it, and for how long it may last."""
+"""The HTTP connection for one request to a language model: what is sent and how long it may last."""
 
 import socket
 import threading
@@ -18,17 +18,17 @@ _PLAIN_HEADERS = {"accept": "application/json", "content-type": "application/jso
 def connection(
     base_url: str, *, headers: Mapping[str, str], silence_s: float, deadline: float
 ) -> "Iterator[httpx.Client]":
-    """Yield a client for one request, whose end closes the connection, and so cancels what is still being written.
+    """Yield a client for one request; leaving the context closes the connection, which cancels a running answer.
 
-    headers: what is sent beside the plain ones. silence_s: how long words may stay out. deadline: on the clock of
-    time.monotonic, when the connection is cut, whatever the server does.
+    headers: sent in addition to the plain ones. silence_s: how long the server may send no words. deadline: when the
+    connection is cut, whatever the server does, on the time.monotonic clock.
     """
     import httpx  # noqa: PLC0415 - comes with the SDKs, which are imported at the first prompt
 
     class Watched(httpx.SyncByteStream):
-        """A body that ends with a time-out where words stay out while other bytes come.
+        """A response body that times out if only bytes without words arrive.
 
-        Servers keep a connection alive by comments (": ping"). They reset the client's clock, and are no words.
+        Servers keep connections alive with comments (": ping"), which reset the client's timer but carry no words.
         """
 
         def __init__(self, body: Any) -> None:
@@ -58,43 +58,43 @@ def connection(
             request.extensions["trace"] = on_event
 
         hooks: Any = {"request": [prepare], "response": [watch]}
-        is_here = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}  # a proxy must not see it
+        is_here = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}  # bypass proxies
         with httpx.Client(event_hooks=hooks, trust_env=not is_here) as client:
             yield client
 
 
 def _tell_nothing_else(request: "httpx.Request", headers: Mapping[str, str]) -> None:
-    """Leave only these headers, the plain ones and those of HTTP itself.
+    """Strip all headers except the given ones, the plain ones and those that HTTP needs.
 
-    The SDKs would add this machine's system and versions, its owner's accounts, and whatever headers the environment
-    has for another service. Nothing says that an answer may be compressed: it is small, and might be made to swell.
+    The SDKs would add this machine's system and versions, its owner's accounts, and any headers that the environment
+    sets for another service. Compression is not offered: answers are small, and a compressed one could be a bomb.
     """
     http = {"host": request.url.netloc.decode("ascii"), "content-length": str(len(request.read()))}
     sent = {**_PLAIN_HEADERS, **headers, **http}
-    if request.url.userinfo:  # the user and password of the address go before the key
+    if request.url.userinfo:  # a user and password in the address take precedence over the key
         sent["authorization"] = request.headers["authorization"]
     request.headers = type(request.headers)(sent)
 
 
 @contextmanager
 def _cut_at(deadline: float) -> Iterator[Callable[[str, dict[str, Any]], None]]:
-    """Yield a listener to the events of httpcore that ends every connection they tell of at the deadline.
+    """Yield an httpcore trace listener that cuts every connection it hears of at the deadline.
 
-    A client's time-out begins anew at each byte, of a header as of an answer, so it never ends a server that drips.
-    Looking up a name is not covered: it ends when the system gives up.
+    A client's timeout restarts with each byte, of headers and body alike, so it never stops a server that drips.
+    Name lookups are not covered: they end when the system gives up.
     """
     connected: list[socket.socket] = []
-    lock = threading.Lock()  # the deadline may come while a connection is made
+    lock = threading.Lock()  # the deadline may pass while connecting
 
     def cut() -> None:
         with lock:
             for each in connected:
-                with suppress(OSError):  # the server has gone already
+                with suppress(OSError):  # already closed by the server
                     each.shutdown(socket.SHUT_RDWR)
 
     def on_event(event: str, about: dict[str, Any]) -> None:
         if event.endswith("connect_tcp.complete"):
-            with lock:  # a second handle, since TLS takes the first one over
+            with lock:  # duplicate the handle, since TLS takes over the original
                 connected.append(about["return_value"].get_extra_info("socket").dup())
             if time.monotonic() >= deadline:
                 cut()

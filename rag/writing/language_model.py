@@ -1,9 +1,9 @@
-"""A language model behind a small seam: a prompt in, its words out as they come, every failure one error.
+"""A small interface to language models: prompt in, words out as they arrive, and one error for every failure.
 
     model = configured(settings)                     # None where no model is configured
     for words in model.stream(prompt, max_tokens=300): ...
 
-LlamaIndex and the clients under it are imported at the first prompt, never earlier, and nothing is contacted before.
+LlamaIndex and its clients are imported only at the first prompt, and no server is contacted before that.
 """
 
 import random
@@ -28,36 +28,36 @@ if TYPE_CHECKING:
     import httpx
     from llama_index.core.llms import LLM
 
-CONTEXT_TOKENS = 4096  # prompt and answer; what local servers give a model unless told otherwise
-MAX_RETRIES = 2  # a reader waits meanwhile, and without the model there are quotes
-MAX_PAUSE_S = 10.0  # a server that asks for a longer pause is not waited for
-SILENCES_IN_ALL = 5  # an answer may take so many times the silence allowed, retries included
+CONTEXT_TOKENS = 4096  # prompt and answer; the default of local servers
+MAX_RETRIES = 2  # the reader is waiting, and quotes are the fallback
+MAX_PAUSE_S = 10.0  # give up if the server asks for a longer pause
+SILENCES_IN_ALL = 5  # total time for an answer, retries included, as a multiple of the allowed silence
 ANTHROPIC_URL = "https://api.anthropic.com"
-_NO_KEY = "none"  # without any, the clients would take another service's key from the environment and send it along
-_PROBE_TOKENS = 64  # of which only the first is waited for; a model that thinks first needs some
-_SAID_CHARS = 160  # shown of what a server says about a failure
+_NO_KEY = "none"  # without a key, the clients would send another service's key from the environment
+_PROBE_TOKENS = 64  # only the first is awaited, but a model that thinks first needs some
+_SAID_CHARS = 160  # how much of a server's error message to show
 
 
 class LanguageModel(Protocol):
-    """What writing an answer needs of a language model."""
+    """What writing an answer needs from a language model."""
 
     @property
     def name(self) -> str:
-        """The model as it stands in traces: ``model@host``."""
+        """The model as it appears in traces: ``model@host``."""
 
     @property
     def context_tokens(self) -> int:
-        """Room for prompt and answer together."""
+        """Maximum tokens of prompt and answer together."""
 
     def stream(self, prompt: str, *, max_tokens: int) -> Generator[str, None, None]:
-        """Yield the answer in pieces, none of them empty; closing the generator cancels the request.
+        """Yield the answer in non-empty pieces; closing the generator cancels the request.
 
-        Raises ModelFailed, also in the middle of an answer.
+        Raises ModelFailed, possibly in the middle of an answer.
         """
 
 
 def first_word_s(model: LanguageModel) -> float:
-    """Ask a model for a word and return the seconds until it came. Raises ModelFailed."""
+    """Return the seconds until a model's first word arrives. Raises ModelFailed."""
     started = time.perf_counter()
     with closing(model.stream("Say yes.", max_tokens=_PROBE_TOKENS)) as words:
         next(words)
@@ -66,7 +66,7 @@ def first_word_s(model: LanguageModel) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What a client is made for. deadline: on the clock of time.monotonic."""
+    """The parameters of one request. deadline: on the time.monotonic clock."""
 
     model: str
     base_url: str
@@ -78,9 +78,9 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Api:
-    """A protocol: how LlamaIndex speaks it, and the SDK below that; both SDKs name their errors alike.
+    """An API protocol: its LlamaIndex class and the underlying SDK. Both SDKs use the same error names.
 
-    headers: what the protocol wants beside the plain ones, made of the key.
+    headers: returns the additional headers that the protocol needs, given the key.
     """
 
     llm: Callable[[_Request, "httpx.Client"], "LLM"]
@@ -90,7 +90,7 @@ class _Api:
 
 
 class _Passing(ModelFailed):
-    """A failure that may be over after a pause: the one that the server asks for, if it does."""
+    """A temporary failure, worth a retry after a pause; ``pause_s`` is what the server asks for, if anything."""
 
     def __init__(self, line: str, *, pause_s: float | None = None) -> None:
         self.pause_s = pause_s
@@ -98,9 +98,9 @@ class _Passing(ModelFailed):
 
 
 def configured(settings: Settings) -> LanguageModel | None:
-    """Return the language model that the settings name, not yet contacted; None if they name none.
+    """Return the configured language model without contacting it; None if none is configured.
 
-    Raises SettingsError for an address or a key that cannot be one.
+    Raises SettingsError for an invalid address or key.
     """
     if not settings.writes:
         return None
@@ -119,7 +119,7 @@ def configured(settings: Settings) -> LanguageModel | None:
 
 @dataclass(frozen=True)
 class ChatModel:
-    """A model at an endpoint, through LlamaIndex. Each prompt has a connection of its own, so threads may share it."""
+    """A model at an endpoint, accessed via LlamaIndex. Each prompt opens its own connection, so it is thread-safe."""
 
     model: str
     base_url: str
@@ -131,7 +131,7 @@ class ChatModel:
     def __post_init__(self) -> None:
         try:
             parts = urlsplit(self.base_url)
-            host, _ = parts.hostname, parts.port  # a port that is no number may be a part of a password
+            host, _ = parts.hostname, parts.port  # a non-numeric port may be part of a password
         except ValueError:
             host = None
         if not host:
@@ -139,12 +139,12 @@ class ChatModel:
 
     @property
     def name(self) -> str:
-        """The model and where it is; a password inside the address is left out."""
+        """The model and its host, without any credentials in the address."""
         return f"{self.model}@{urlsplit(self.base_url).netloc.rpartition('@')[2]}"
 
     def stream(self, prompt: str, *, max_tokens: int) -> Generator[str, None, None]:
-        """Yield the answer in pieces; what fails in passing before the first of them is tried again."""
-        self._load()  # takes seconds the first time, which are not the model's
+        """Yield the answer in pieces, retrying temporary failures that come before the first one."""
+        self._load()  # takes seconds the first time, which do not count against the model
         deadline = time.monotonic() + SILENCES_IN_ALL * self.timeout_s
         key = self.key.get_secret_value() or _NO_KEY
         request = _Request(self.model, self.base_url, key, self.timeout_s, deadline, max_tokens)
@@ -180,8 +180,8 @@ class ChatModel:
                     if words:
                         begun = True
                         yield words
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes do to three libraries
-            raise self._failure(error, request, begun=begun) from None  # it may repeat the key
+        except Exception as error:  # noqa: BLE001 - three libraries parse untrusted bytes
+            raise self._failure(error, request, begun=begun) from None  # the original error may contain the key
         if not ended and time.monotonic() >= request.deadline:
             raise self._too_slow()
         if not begun:
@@ -215,7 +215,7 @@ class ChatModel:
 
     def _refusal(self, status: int, said: str, retry_after: str) -> ModelFailed:
         what = f"{self.name}: HTTP {status}"
-        if status in {401, 403}:  # what is said to a wrong key may repeat it
+        if status in {401, 403}:  # the server's message may contain the key
             return ModelFailed(f"{what}, the key is not accepted; correct RAG_LLM_API_KEY")
         if status == 404:
             return ModelFailed(f"{what}, not found{said}; correct RAG_LLM_MODEL, or RAG_LLM_BASE_URL (most end in /v1)")
@@ -235,7 +235,7 @@ class ChatModel:
         return f"{self.name}: broke off in mid-answer{said}; ask again, and see the server's log"
 
     def _said(self, error: BaseException) -> str:
-        """Return the beginning of an error's own words in brackets, fit to be shown, key and password taken out."""
+        """Return the start of an error's message in brackets, safe to show, with key and password removed."""
         body = getattr(error, "body", None)
         inner = body.get("error", body) if isinstance(body, dict) else None
         told = inner.get("message") if isinstance(inner, dict) else None
@@ -246,7 +246,7 @@ class ChatModel:
 
 
 def _pieces(llm: "LLM", prompt: str) -> Iterator[tuple[str, bool]]:
-    """Yield the words of an answer, and with the last of them, which may be none, that it is complete."""
+    """Yield (words, is_last) for an answer; the last words may be empty."""
     from llama_index.core.llms import ChatMessage  # noqa: PLC0415 - seconds to import
 
     for piece in llm.stream_chat([ChatMessage(role="user", content=prompt)]):
@@ -256,13 +256,13 @@ def _pieces(llm: "LLM", prompt: str) -> Iterator[tuple[str, bool]]:
 
 
 def _pause_s(failed: _Passing, n_before: int) -> float:
-    """Return the pause that the server asks for, else about 0.5 and 1 s; jittered, so that clients part ways."""
+    """Return the pause that the server asks for, else 0.5 then 1 s; with jitter, so that clients spread out."""
     pause_s = 0.5 * 2**n_before if failed.pause_s is None else failed.pause_s
-    return pause_s + random.uniform(0, 0.25)  # noqa: S311 - nothing secret about it
+    return pause_s + random.uniform(0, 0.25)  # noqa: S311 - jitter is not a secret
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Return a Retry-After header in seconds from now; it may be a number or a date. None for neither."""
+    """Parse a Retry-After header, a number or a date, into seconds from now; None if it is neither."""
     try:
         return max(0.0, float(retry_after))
     except ValueError:
@@ -287,7 +287,7 @@ def _openai_like(request: _Request, client: "httpx.Client") -> Any:
         context_window=CONTEXT_TOKENS,
         max_tokens=request.max_tokens,
         temperature=0.0,
-        additional_kwargs={"seed": 0},  # the same passages, the same answer, where a server heeds it
+        additional_kwargs={"seed": 0},  # same passages, same answer, if the server honours it
         timeout=request.timeout_s,
         max_retries=0,
         http_client=client,
@@ -306,7 +306,7 @@ def _anthropic(request: _Request, client: "httpx.Client") -> Any:
         timeout=request.timeout_s,
         max_retries=0,
     )
-    llm._client = llm._client.with_options(http_client=client)  # noqa: SLF001 - it has no argument for one
+    llm._client = llm._client.with_options(http_client=client)  # noqa: SLF001 - no constructor argument for a client
     return llm
 
 

@@ -1,11 +1,10 @@
-"""What a language model is asked: the prompt files filled with questions and passages, which cannot break out.
+"""Build prompts from the prompt files, with questions and passages that cannot break out of their place.
 
     write_prompt("Who won?", pack(sources, max_tokens=room))     # best source first; passages are numbered from 1
 
-The files are in ``prompts/``; their variables are checked when they are first read, so that a misspelt one cannot reach
-a model.
+The files are in ``prompts/``; their variables are checked on first read, so that a misspelt one cannot reach a model.
 
-What documents and users wrote is made plain here, for the prompt only: offsets and citations never see it.
+Text from documents and users is sanitised here for the prompt only; offsets and citations refer to the original.
 """
 
 import hashlib
@@ -23,10 +22,10 @@ from rag.text.tokens import MIN_LIMIT, token_limit
 from rag.values import Document, Fault, History, Passage, Removed, Source, Span
 from rag.writing.refusals import REFUSAL
 
-ANSWER_TOKENS = 300  # four sentences, with room to spare
+ANSWER_TOKENS = 300  # enough for four sentences
 SPARE = 1.25  # other tokenizers count up to a quarter more than tiktoken's o200k_base in European languages
-MAX_TURNS = 3  # earlier turns shown with a follow-up; what it refers back to is rarely older
-MAX_TOLD_CHARS = 500  # shown of each question and answer before it
+MAX_TURNS = 3  # earlier turns shown with a follow-up; it rarely refers further back
+MAX_TOLD_CHARS = 500  # shown of each earlier question and answer
 
 VARIABLES = {
     "write": frozenset({"passages", "question", "refusal"}),
@@ -50,18 +49,18 @@ FAULTS: dict[Fault, str] = {
 
 
 def write_prompt(question: str, sources: Sequence[Source]) -> str:
-    """Return the prompt for an answer; ``[n]`` in that means ``sources[n - 1]``."""
+    """Return the prompt for an answer, in which ``[n]`` will mean ``sources[n - 1]``."""
     return _filled("write", passages=_passages(sources), question=_line(question), refusal=REFUSAL)
 
 
 def repair_prompt(question: str, sources: Sequence[Source], *, removed: Sequence[Removed]) -> str:
-    """Return the prompt that has faulty sentences written anew, over the same sources as the first one."""
+    """Return the prompt that asks to rewrite faulty sentences, over the same sources as the first prompt."""
     faults = "\n".join(f"- {_line(each.text)} (wrong: {_in_words(each)})" for each in removed)
     return _filled("repair", passages=_passages(sources), question=_line(question), faults=faults, refusal=REFUSAL)
 
 
 def condense_prompt(question: str, history: History) -> str:
-    """Return the prompt that makes a follow-up stand alone."""
+    """Return the prompt that asks to make a follow-up stand alone."""
     told = [
         f"{who}: {_line(text)[:MAX_TOLD_CHARS]}"
         for turn in history[-MAX_TURNS:]
@@ -71,7 +70,7 @@ def condense_prompt(question: str, history: History) -> str:
 
 
 def prompt_hash() -> str:
-    """Return 12 hex digits over all that models are told: the files, the refusal phrase and the faults in words."""
+    """Return a 12-digit hex hash of all fixed prompt text: the files, the refusal phrase and the fault wording."""
     told = [*(f"{name}\0{_template(name).template}" for name in sorted(VARIABLES)), REFUSAL, *FAULTS.values()]
     return hashlib.sha256("\0".join(told).encode()).hexdigest()[:12]
 
@@ -84,15 +83,15 @@ def _in_words(removed: Removed) -> str:
 
 
 def room_for_passages(question: str, *, context_tokens: int) -> int:
-    """Return the tokens that passages may take so that prompt, an answer to repair and a new one fit the context."""
+    """Return the tokens available for passages, leaving room for the prompt, a faulty answer and its repair."""
     besides = _count(write_prompt(question, [])) + 2 * ANSWER_TOKENS
     return max(0, int(context_tokens / SPARE) - besides)
 
 
 def pack(sources: Sequence[Source], *, max_tokens: int) -> list[Source]:
-    """Return the first sources, whole, that fit together; the caller sorts them, best first.
+    """Return as many whole sources, from the first on, as fit together; the caller sorts them best first.
 
-    If not even the first one fits, it loses sentences at its end. Empty if its first sentence alone is too long.
+    If even the first does not fit, sentences are dropped from its end. Empty if its first sentence is too long.
     """
     packed: list[Source] = []
     for source in sources:
@@ -106,7 +105,7 @@ def pack(sources: Sequence[Source], *, max_tokens: int) -> list[Source]:
 
 
 def _shortened(source: Source) -> Iterator[Source]:
-    """Yield the source with ever fewer of its sentences, none of them cut."""
+    """Yield the source with ever fewer whole sentences."""
     passage = source.passage
     for last in reversed(passage.sentences[:-1]):
         span = Span(passage.span.start, last.end)
@@ -121,7 +120,7 @@ def _shortened(source: Source) -> Iterator[Source]:
 
 
 def _passages(sources: Sequence[Source]) -> str:
-    """Return numbered passages between fences that their texts do not hold, and so cannot close."""
+    """Return numbered passages between fences that do not occur in their texts, so none can close its fence."""
     blocks = [(_as_data(_about(s.document)), _as_data(s.passage.text)) for s in sources]
     fence = _fence(text for block in blocks for text in block)
     return "\n\n".join(
@@ -136,9 +135,10 @@ def _about(document: Document) -> str:
 
 
 def _fence(texts: Iterator[str]) -> str:
-    """Return a mark made of all texts together: who wrote one of them cannot know it, and the same texts have the same.
+    """Return a fence derived from all texts together: deterministic, but unpredictable to the author of any one text.
 
-    It is made again until it occurs in none, which is once, unless somebody finds a fixed point of SHA-256.
+    It is rehashed until it occurs in none of the texts; one hash is enough unless somebody finds a fixed point of
+    SHA-256.
     """
     joined = "\0".join(texts)
     digest = joined
@@ -149,8 +149,8 @@ def _fence(texts: Iterator[str]) -> str:
 
 # -- text that cannot break out ----------------------------------------------------------------------------------------
 
-# Chat templates mark turns by tokens such as <|im_start|>, </s>, <｜User｜> or [INST], and servers heed them anywhere
-# in a prompt. Models take characters that look like these for the same.
+# Chat templates mark turns with tokens such as <|im_start|>, </s>, <｜User｜> or [INST], which servers interpret
+# anywhere in a prompt. Models treat look-alike characters the same.
 _TURN_TOKEN = re.compile(
     r"[<＜﹤‹〈〈⟨❮](?=[|｜∣│ǀ❘/／⁄∕]|[a-z]\w*[>＞﹥›〉〉⟩❯])|[\[［【〔](?=[/／]?(?:INST|[A-Z]+_[A-Z_]+)[\]］】〕])",
     re.IGNORECASE,
@@ -158,19 +158,19 @@ _TURN_TOKEN = re.compile(
 
 
 def _plain(text: str) -> str:
-    """Return a text without what readers do not see and without tokens of chat templates."""
+    """Return a text without invisible characters and with chat-template tokens broken up."""
     shown = "".join(_shown(character) for character in text)
     shown = _TURN_TOKEN.sub(lambda match: f"{match.group()} ", shown)
     return re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", "\n", shown)).strip()
 
 
 def _as_data(text: str) -> str:
-    """Return what a document says, plain and without footnote numbers of its own, which would pass for ours."""
+    """Sanitise a document's text and remove its footnote numbers, which would look like our markers."""
     return _plain(unmarked(_plain(text)))
 
 
 def _shown(character: str) -> str:
-    """Return a character; white space for all of its kinds and for controls, nothing for zero-width and bidi marks."""
+    """Return a character, replacing white space and controls by a space and dropping zero-width and bidi marks."""
     category = unicodedata.category(character)
     if character == "\n" or category[0] not in "CZ":
         return character
@@ -198,7 +198,7 @@ def _template(name: str) -> Template:
 
 
 def checked(name: str, text: str) -> Template:
-    """Return a prompt as a template. Raises InvalidValue unless it has exactly the variables that are filled."""
+    """Return a prompt as a template. Raises InvalidValue unless it uses exactly the variables of its kind."""
     template, known = Template(text), VARIABLES[name]
     if not template.is_valid():
         raise InvalidValue(f"prompts/{name}.md: a $ that begins no variable; write $$ for a dollar sign")

@@ -1,17 +1,17 @@
-"""Whether a model says that its passages do not answer, in the words it was given for that or in its own."""
+"""Recognise when a model says that its passages do not answer, in the prescribed words or its own."""
 
 import re
 
 from rag.gate import Written, written_sentences
 
-REFUSAL = "The passages do not answer this question."  # what models are told to write
+REFUSAL = "The passages do not answer this question."  # the phrase that models are told to use
 
-# An answer consists of more than these. "Not" and "no" are not among them: they may turn a phrase into a claim.
+# Words that do not make an answer on their own. "Not" and "no" are left out: they may turn a phrase into a claim.
 _POLITE = frozenset(
     "i i'm am sorry apologize apologise unfortunately but however based on the a provided given passages passage "
     "documents above according to my answer is as for now please let me know if you have any other questions".split()
 )
-# A refusal in other words is told by its shape: who does not know, that, and of what; no part of it says more.
+# The shape of a refusal in other words: who does not know, that they do not know, and about what; nothing else.
 _GIVEN = r"""(?:(?:the|these|those|this|your|any)\s)?(?:(?:of|the|given|provided|available|supplied|above)\s){0,3}
     (?:(?:passages?|documents?|sources?|contexts?|texts?|excerpts?|articles?|materials?)
     (?:\s(?:above|below|provided|given|available|supplied))?
@@ -22,8 +22,8 @@ _HOLD = r"""(?:contain|include|provide|give|have|offer|hold|mention|state|specif
 _SAID = r"""(?:stated|mentioned|given|specified|provided|available|found|included|contained|discussed|addressed|answered
     |said|known|clear|made)"""
 _ANSWER = r"(?:\w+\s)?(?:information|mention|answers?|details?)\b"
-_PROOF = r"(?:evidence|data)\b"  # of which the world may have none: a refusal only if passages are meant
-# Words up to the next mark or clause. "Do not say that …" is a statement, "answer that question" is none.
+_PROOF = r"(?:evidence|data)\b"  # may not exist at all; a refusal only if it refers to passages
+# Words up to the next punctuation or clause. "Do not say that …" is a statement, "answer that question" is not.
 _OF_WHAT = r"""(?!\sthat\b(?!\squestion))
     (?:\s(?!(?:but|however|although|though|while|whereas|yet|only|which|because)\b)[^\s,;:.!?()–—]+)*"""
 _CLAUSE = rf"""(?:
@@ -47,18 +47,18 @@ _REFUSES = re.compile(rf"{_LEAD}{_CLAUSE}(?:{_REASON})?[.!]?", re.IGNORECASE | r
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a model says that the passages do not answer, and nothing else.
+    """Return whether a text only says that the passages do not answer.
 
-    Marks, case and an apology do not matter; a sentence with anything of its own makes it an answer.
+    Punctuation, case and an apology are ignored; any sentence with content of its own makes the text an answer.
     """
     sentences = written_sentences(text)
     return any(map(refuses, sentences)) and all(refuses(each) or _is_polite(each.text) for each in sentences)
 
 
 def refuses(sentence: Written) -> bool:
-    """Whether a sentence claims nothing, since it says that the passages do not answer.
+    """Return whether a sentence claims nothing because it says that the passages do not answer.
 
-    In words of its own it must not cite: a statement about a passage, with its marker, is a claim.
+    A refusal in the model's own words must not cite: a statement about a passage, with its marker, is a claim.
     """
     before, phrase, after = _words(sentence.text).partition(_words(REFUSAL))
     if phrase and _is_polite(f"{before} {after}"):

@@ -1,6 +1,6 @@
 """Written mode: a language model writes from numbered passages, and only the sentences that pass the gate are kept.
 
-What has not been checked is never yielded. What happens where the model fails is the engine's decision.
+Nothing is yielded unchecked. The engine decides what to do when the model fails.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -25,20 +25,20 @@ from rag.writing.prompts import (
 )
 from rag.writing.refusals import is_refusal, refuses
 
-# A laptop reads some 45 tokens a second; 152 of 160 gold questions have evidence in the likeliest four.
+# A laptop reads about 45 tokens per second; 152 of 160 gold questions have evidence in the likeliest four passages.
 MAX_PASSAGES = 4
-MIN_RELEVANCE = 0.1  # probability of a sentence below which a claim that cites it is beside the point
-MAX_ANSWER_CHARS = 4_000  # some three times what is asked for; a server may ignore how much that is
-MAX_QUESTION_TOKENS = 80  # of a follow-up made to stand alone
+MIN_RELEVANCE = 0.1  # sentence probability below which a claim that cites it is off the question
+MAX_ANSWER_CHARS = 4_000  # about three times what is requested; a server may ignore the limit
+MAX_QUESTION_TOKENS = 80  # for a follow-up rewritten to stand alone
 _MAX_REWRITTEN_CHARS = 400  # a longer "question" is an answer
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What an answer is written from.
+    """The material for a written answer.
 
-    sources: passages, likeliest first. synonyms: groups of names that mean the same. probability: of each sentence
-    read, by document and place, that it answers.
+    sources: passages, likeliest first. synonyms: groups of names that mean the same. probability: the probability that
+    a sentence answers, by document id and span.
     """
 
     sources: tuple[Source, ...]
@@ -47,7 +47,7 @@ class Material:
 
     @classmethod
     def of(cls, evidence: Sequence[Sequence[PassageEvidence]], catalog: Catalog) -> "Material":
-        """Return the likeliest passages of what was read for each question asked."""
+        """Select the likeliest passages from the evidence for each question asked."""
         read = sorted((each for passages in evidence for each in passages), key=lambda each: -each.probability)
         passages = list({each.passage.id: each.passage for each in read}.values())[:MAX_PASSAGES]
         probability: dict[tuple[str, Span], float] = {}
@@ -59,7 +59,7 @@ class Material:
         return cls(sources, catalog.synonyms(), probability)
 
     def may_answer(self, claim: Claim) -> bool:
-        """Whether a sentence that the claim cites is likely enough to answer."""
+        """Return whether the claim cites a sentence that is likely enough to answer."""
         return any(
             probability >= MIN_RELEVANCE and doc_id == citation.doc_id and citation.span.overlaps(span)
             for (doc_id, span), probability in self.probability.items()
@@ -69,10 +69,11 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What became of a written answer.
+    """The outcome of writing an answer.
 
-    claims: those that were yielded, in order. removed: what the gate refused, and refused again after one repair.
-    refused: the model wrote that the passages do not answer. problem: why the model ended early; empty if it did not.
+    claims: the yielded claims, in order. removed: what the gate rejected, after at most one repair.
+    refused: whether the model wrote that the passages do not answer. problem: why the model stopped early; empty if it
+    did not.
     """
 
     claims: tuple[Claim, ...]
@@ -84,11 +85,11 @@ class Draft:
 def write(
     question: str, material: Material, *, model: LanguageModel, support: Support | None
 ) -> Generator[Claim, None, Draft]:
-    """Yield each claim once it and all before it are settled; return what became of the answer.
+    """Yield each claim once it and all before it are settled; return the outcome.
 
-    The passages that fit the model's context are shown to it. Until a claim may answer the question none is yielded,
-    and if none may, all are removed: sentences can be true to their passage and beside the point. support: as for
-    ``check``. Raises nothing of the model's: a failure ends the draft, with what was settled before.
+    The model sees the passages that fit its context. No claim is yielded until one may answer the question, and if none
+    may, all are removed: a sentence can be true to its passage and still miss the question. support: as for ``check``.
+    Never raises ModelFailed: a failure ends the draft with what was settled before.
     """
     sources = pack(material.sources, max_tokens=room_for_passages(question, context_tokens=model.context_tokens))
     if not sources:
@@ -117,7 +118,7 @@ def write(
 
 
 def rewrite(question: str, history: History, *, model: LanguageModel) -> str:
-    """Return a follow-up as a question that stands alone; empty if the model fails or writes something else."""
+    """Rewrite a follow-up as a standalone question; empty if the model fails or writes something else."""
     try:
         prompt = condense_prompt(question, history)
         said = _all_words(model, prompt, max_tokens=MAX_QUESTION_TOKENS)
@@ -128,7 +129,7 @@ def rewrite(question: str, history: History, *, model: LanguageModel) -> str:
 
 
 def _all_words(model: LanguageModel, prompt: str, *, max_tokens: int) -> str:
-    """Return what a model writes, up to ``MAX_ANSWER_CHARS``; raises ModelFailed."""
+    """Return a model's answer, up to about ``MAX_ANSWER_CHARS``. Raises ModelFailed."""
     text = ""
     with closing(model.stream(prompt, max_tokens=max_tokens)) as words:
         for piece in words:
@@ -140,7 +141,7 @@ def _all_words(model: LanguageModel, prompt: str, *, max_tokens: int) -> str:
 
 @dataclass(slots=True)
 class _Gate:
-    """The sentences of one answer on their way through the gate, in the order they were written."""
+    """Tracks the sentences of one answer through the gate, in the order written."""
 
     question: str
     sources: Sequence[Source]
@@ -153,7 +154,7 @@ class _Gate:
 
     @property
     def removed(self) -> list[Removed]:
-        """What was refused; all of it, if nothing that stands answers the question."""
+        """The rejected sentences; all of them if no supported one answers the question."""
         if self._answers:
             return [found for found in self._checked if isinstance(found, Removed)]
         return [
@@ -164,13 +165,13 @@ class _Gate:
         ]
 
     def take(self, sentences: Sequence[Written]) -> Iterator[Claim]:
-        """Check what is new; yield the claims that are settled by it: all up to the first fault."""
+        """Check new sentences and yield the claims they settle, up to the first fault."""
         self._checked += self._check(sentences[self._n_taken :])
         self._n_taken = len(sentences)
         yield from self._settle(list(takewhile(lambda found: isinstance(found, Supported), self._checked)))
 
     def repair(self, model: LanguageModel) -> None:
-        """Let the model write its faulty sentences again, once; each takes its place, right or wrong."""
+        """Let the model rewrite its faulty sentences once; each rewrite takes its place, faulty or not."""
         faulty = [found for found in self._checked if isinstance(found, Removed)]
         if not faulty:
             return
@@ -178,22 +179,22 @@ class _Gate:
         try:
             again = self._check(written_sentences(_all_words(model, prompt, max_tokens=ANSWER_TOKENS)))
         except ModelFailed:
-            return  # what is faulty stays out, with the fault that is known
+            return  # faulty sentences stay out, with their original fault
         if len(again) == len(faulty):
             second = iter(again)
             self._checked = [next(second) if isinstance(found, Removed) else found for found in self._checked]
-        else:  # which is which cannot be told: what stands now is added, and the faulty ones stay out
+        else:  # rewrites cannot be matched up: add the supported ones, keep the faulty ones out
             at = self._checked.index(faulty[0])
             self._checked[at:at] = [found for found in again if isinstance(found, Supported)]
 
     def finish(self) -> Iterator[Claim]:
-        """Yield what else stands."""
+        """Yield the remaining supported claims."""
         yield from self._settle(self._checked)
 
     def _with_its_passage(self, found: Removed) -> Removed:
-        """Add to a fault which passage says the sentence, if one does: small models often write the wrong number.
+        """Add to a fault which passage supports the sentence, if any: small models often write the wrong number.
 
-        Only one that has nearly all of its words is named; the evidence model is not asked.
+        A passage counts only if it has nearly all the words; the evidence model is not asked.
         """
         for number in range(1, len(self.sources) + 1):
             if isinstance(self._check_one(Written(found.text, (str(number),)), support=None), Supported):
@@ -201,7 +202,7 @@ class _Gate:
         return found
 
     def _check(self, sentences: Sequence[Written]) -> list[Supported | Removed]:
-        stated = [sentence for sentence in sentences if not refuses(sentence)]  # beside claims it says nothing of them
+        stated = [sentence for sentence in sentences if not refuses(sentence)]  # a refusal makes no claim to check
         return [self._check_one(sentence, support=self.support) for sentence in stated]
 
     def _check_one(self, sentence: Written, *, support: Support | None) -> Supported | Removed:
@@ -213,7 +214,7 @@ class _Gate:
         for sentence in found:
             if isinstance(sentence, Supported) and not any(says_the_same(sentence.text, s.text) for s in said):
                 said.append(sentence)
-        claims = cite_written(said)  # markers count from the front, so those of what was yielded stay
+        claims = cite_written(said)  # markers count from the front, so yielded ones stay the same
         self._answers = self._answers or any(self.material.may_answer(claim) for claim in claims)
         if self._answers:
             new = claims[len(self.claims) :]

@@ -1,1 +1,1 @@
-"""Shipped model weights; each file names its data, its recipe and the command that made it."""
+"""Bundled model weights; each file names its data, its recipe and the command that made it."""
