@@ -296,7 +296,7 @@ def main() -> int:
             fail(line, 1, program="bench_squad")
         return fail(str(error), error.exit_code, program="bench_squad")
     console().print(str(counts), command.text(summaries), sep="\n")
-    if given.baseline and (dropped := command.gate(summaries[0])):
+    if given.baseline and (dropped := command.regression(summaries[0])):
         return fail(f"{dropped}; see {given.out / 'report.html'}", 1, program="bench_squad")
     return 0
 

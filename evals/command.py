@@ -117,7 +117,7 @@ def text(summaries: Sequence[Summary]) -> Group:
     return Group(_figures(summary), _lost(summary), *gated, *([_differences(summary)] if summary["comparison"] else []))
 
 
-def gate(summary: Summary) -> str | None:
+def regression(summary: Summary) -> str | None:
     """Return a line that says what dropped against the baseline; None if nothing guarded did, or none was named."""
     comparison = summary["comparison"]
     if comparison is None or comparison["passed"]:

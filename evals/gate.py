@@ -22,7 +22,7 @@ from rag import Rag
 from rag.cli.terminal import UNWRAPPED_COLUMNS
 from rag.documents import read_synonyms
 from rag.errors import DocumentError, UsageError
-from rag.gate.claims import gate
+from rag.gate.claims import check_text
 from rag.models import Support, TrainedEvidence
 from rag.values import Fault, Removed, Source
 
@@ -102,7 +102,7 @@ def _judged(
             f"{sentence.id}: {unknown[0]} is no passage; take those that rag ingest --dry-run --json shows"
         )
     sources = [passages[place] for place in places]
-    found = gate(sentence.text, sources, question=sentence.question, support=support, synonyms=synonyms)
+    found = check_text(sentence.text, sources, question=sentence.question, support=support, synonyms=synonyms)
     removed = [item for item in found if isinstance(item, Removed)]
     return Outcome(sentence, removed[0].fault if removed else SOUND, removed[0].detail if removed else "")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rag.errors import UsageError
 from rag.gate import Supported, audit, cite_written, read_records
-from rag.gate.claims import gate
+from rag.gate.claims import check_text
 from rag.records import ask_record
 from rag.values import Abstention, Answer, Document, Trace
 from tests.test_verify import SOURCES, sure
@@ -29,7 +29,7 @@ Change = Callable[[dict[str, Any]], object]
 
 def written() -> dict[str, Any]:
     """An answer that a model wrote and the gate passed, as its record."""
-    passed = gate(WRITTEN, SOURCES, question="How is Halvard Marine?", support=sure)
+    passed = check_text(WRITTEN, SOURCES, question="How is Halvard Marine?", support=sure)
     claims = cite_written([item for item in passed if isinstance(item, Supported)])
     assert len(claims) == 3
     answer = Answer("How is Halvard Marine?", claims, (), TRACE, mode="written")

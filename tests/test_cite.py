@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.gate import Written, settled, shown, written_sentences
+from rag.gate import Written, settled, visible, written_sentences
 
 ONE = "Alpha signed the treaty."
 TWO = "Beta refused."
@@ -185,7 +185,7 @@ def test_a_text_that_ends_its_line_is_settled(text: str):
 @given(text=MANGLED)
 def test_no_sentence_has_hidden_characters_or_is_without_words(text: str):
     for sentence in written_sentences(text):
-        assert sentence.text == shown(sentence.text).strip()
+        assert sentence.text == visible(sentence.text).strip()
         assert "\n" not in sentence.text
         assert any(map(str.isalnum, sentence.text))
 

@@ -327,7 +327,7 @@ def gated(
             encoder=questions_encoder,
         )
         found = [m["name"] for m in summary["comparison"]["metrics"] if m["guarded"] and m["verdict"] == "drop"]
-        assert bool(command.gate(summary)) == bool(found)
+        assert bool(command.regression(summary)) == bool(found)
         return found
 
     return dropped

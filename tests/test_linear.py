@@ -16,7 +16,7 @@ from rag.documents.formats.pdf import joined, without_running_lines
 from rag.documents.formats.plain import load_plain
 from rag.documents.sources import Overrides
 from rag.documents.split import split
-from rag.gate import settled, shown, unmarked, written_sentences
+from rag.gate import settled, unmarked, visible, written_sentences
 from rag.gate.rules.negation import contradicts
 from rag.gate.rules.opposites import opposed
 from rag.gate.rules.overstatement import absolute, still
@@ -77,7 +77,7 @@ CALLS: dict[str, Callable[[str], object]] = {
     # what a language model writes, and what it is compared with
     "written_sentences": written_sentences,
     "settled": settled,
-    "shown": shown,
+    "shown": visible,
     "unmarked": unmarked,
     "answer_in": answer_in,
     "is_refusal": is_refusal,

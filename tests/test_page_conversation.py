@@ -20,7 +20,7 @@ from rag.errors import UsageError
 from rag.models import Vectors
 from rag.records import ask_record
 from rag.values import Abstention, Trace
-from rag.web.conversation import STOPPED, Asked, Conversation
+from rag.web.conversation import STOPPED, Conversation, PendingQuestion
 from rag.web.feedback import Judgement
 from rag.web.page import Talk, begin_anew, build, converse, restore, search_for, stop_asking, take_feedback
 from rag.web.server.handlers import Kept, Nothing, TurnNumber
@@ -31,7 +31,7 @@ def done(question: str) -> Turn:
     return Turn(question, result=Abstention(question, "Nothing says so.", (), Trace("0" * 12, None, {}, 1, {})))
 
 
-def begun(conversation: Conversation, question: str, choice: str = "") -> Asked:
+def begun(conversation: Conversation, question: str, choice: str = "") -> PendingQuestion:
     asking = conversation.begin(question, choice)
     assert asking
     return asking

@@ -13,10 +13,10 @@ from rag.values import Abstention, Answer, Citation, Claim, Document, Exclusion,
 from rag.web.turn import Turn
 from rag.web.views.choice import choice_html, health_html
 from rag.web.views.conversation import conversation_html, opening_html, pending_html, unavailable_html
-from rag.web.views.document import Place, Pointer, document_html, gone_html, pointed_at
+from rag.web.views.document import Highlight, Pointer, document_html, gone_html, pointed_at
 from rag.web.views.evidence import evidence_html
 from rag.web.views.library import library_html
-from rag.web.views.markup import said, shown
+from rag.web.views.markup import escaped, said
 
 TRACE = Trace("0" * 12, None, {}, 1, {})
 HOSTILE = [
@@ -126,7 +126,7 @@ def test_hostile_text_adds_no_element_and_no_attribute_wherever_it_stands(hostil
             Turn(text, problem=text),
         ]
         entry = an_entry(document, (Exclusion(Span(2, 5), text, text),), about=text)
-        places = [Place(text, citation.span, citation.quote, citation.answer), Place(text, Span(0, 2), text)]
+        places = [Highlight(text, citation.span, citation.quote, citation.answer), Highlight(text, Span(0, 2), text)]
         return "".join(
             [
                 conversation_html(turns),
@@ -152,16 +152,16 @@ def test_hostile_text_adds_no_element_and_no_attribute_wherever_it_stands(hostil
 
 @given(st.text())
 def test_shown_text_reads_back_as_itself_but_for_characters_that_act(text: str) -> None:
-    escaped = shown(text)
-    assert not set("<>\"'") & set(escaped)
-    read = Reader(f"<p>{escaped}</p>").text("p")[0]
+    html = escaped(text)
+    assert not set("<>\"'") & set(html)
+    read = Reader(f"<p>{html}</p>").text("p")[0]
     assert len(read) == len(text)
     assert all(a == b or b in " \ufffd" for a, b in zip(text, read, strict=True))
 
 
 @pytest.mark.parametrize("character", ["\u202e", "\u2066", "\u200f", "\x00", "\x1b", "\x9b", "\ufeff"])
 def test_control_and_direction_characters_are_shown_as_replacements(character: str) -> None:
-    assert shown(f"a{character}b") == "a\ufffdb"
+    assert escaped(f"a{character}b") == "a\ufffdb"
 
 
 def test_every_marker_has_its_card_and_the_card_leads_back() -> None:
@@ -262,7 +262,7 @@ def test_the_sentence_that_came_nearest_stands_before_its_passage_and_is_marked_
     assert page.text("mark") == ["Two is two."]
     assert pointed_at(Pointer(turn=1, nearest=0), turns) == (
         "d",
-        [Place("Nearest sentence", Span(14, 25), "Two is two.", is_chosen=True)],
+        [Highlight("Nearest sentence", Span(14, 25), "Two is two.", is_chosen=True)],
     )
 
 
@@ -349,7 +349,7 @@ def test_the_opening_lists_examples_and_no_more_than_a_dozen_documents() -> None
 )
 def test_a_document_reads_as_its_text_however_it_is_marked(text: str, ranges: list[tuple[int, int, bool]]) -> None:
     spans = [(Span(a, min(a + n, len(text))), out) for a, n, out in ranges if a < len(text)]
-    places = [Place("Footnote 1", span, span.cut(text)) for span, out in spans if not out]
+    places = [Highlight("Footnote 1", span, span.cut(text)) for span, out in spans if not out]
     excluded = tuple(Exclusion(span, "rule", "reason") for span, out in spans if out)
     page = Reader(document_html(an_entry(text, excluded), places))
     inside = page.texts[[a.get("class") for _, a in page.elements].index("text")]
@@ -366,7 +366,7 @@ def shown_lines(text: str) -> list[str]:
 
 
 def test_a_quote_that_does_not_stand_in_its_place_is_a_line_and_no_mark() -> None:
-    page = Reader(document_html(an_entry("The sky is blue."), [Place("Footnote 3", Span(4, 7), "sea")]))
+    page = Reader(document_html(an_entry("The sky is blue."), [Highlight("Footnote 3", Span(4, 7), "sea")]))
     assert page.text("mark") == []
     assert page.text("p", "problem") == ["Footnote 3: the document does not have the quoted characters there."]
 
@@ -374,8 +374,8 @@ def test_a_quote_that_does_not_stand_in_its_place_is_a_line_and_no_mark() -> Non
 def test_quotes_are_stepped_through_in_the_order_of_the_text() -> None:
     text = "One is one. Two is two."
     places = [
-        Place("Footnote 1", Span(12, 23), text[12:23], is_chosen=True),
-        Place("Footnote 2", Span(0, 11), text[:11]),
+        Highlight("Footnote 1", Span(12, 23), text[12:23], is_chosen=True),
+        Highlight("Footnote 2", Span(0, 11), text[:11]),
     ]
     page = Reader(document_html(an_entry(text), places))
     assert page.attributes("data-place") == ["0", "1"]

@@ -257,7 +257,7 @@ def evaluate(
             fail(line, 1)
         raise
     _say(summaries, as_json=as_json, record=command.record, text=command.text)
-    if earlier and (dropped := command.gate(summaries[0])):
+    if earlier and (dropped := command.regression(summaries[0])):
         raise typer.Exit(fail(f"{dropped}; see {out / 'report.html'}", 1))
 
 
@@ -277,14 +277,14 @@ def _say(value: Any, *, as_json: bool, record: Callable[[Any], "Record"], text: 
     # Into a file or a pipe a quote goes in one line: wrapping would put line ends where its source has none.
     width = None if sys.stdout.isatty() else UNWRAPPED_COLUMNS
     if as_json:
-        shown = dumped(record(value)) + "\n"
+        visible = dumped(record(value)) + "\n"
     else:
         console = Console(highlight=False, markup=False, emoji=False, width=width)
         with console.capture() as captured:  # rich would end the program itself where nobody reads on
             console.print(text(value))
-        shown = captured.get()
+        visible = captured.get()
     try:
-        sys.stdout.write(shown)
+        sys.stdout.write(visible)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has gone, as in `rag search … | head -1`; what it wanted it has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """Check written sentences against their sources, and audit stored answers."""
 
 from rag.gate.claims import Supported, check, cite_written
-from rag.gate.markers import Written, settled, shown, unmarked, written_sentences
+from rag.gate.markers import Written, settled, unmarked, visible, written_sentences
 from rag.gate.stored_answers import ClaimCheck, audit, read_records
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "cite_written",
     "read_records",
     "settled",
-    "shown",
     "unmarked",
+    "visible",
     "written_sentences",
 ]

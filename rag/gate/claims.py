@@ -34,7 +34,7 @@ from rag.text.sentences import sentences
 from rag.text.words import fold
 from rag.values import Citation, Claim, Document, Fault, Removed, Source, Span
 
-Place = tuple[Document, Span]
+Excerpt = tuple[Document, Span]
 
 _MAX_SENTENCES = 3  # source sentences per claim; more would be a summary that nobody can check at a glance
 _MAX_CANDIDATES = 9  # source sentences to combine: those that share most with the claim
@@ -73,7 +73,7 @@ class Supported:
     """A supported sentence, without its markers. places: the spans that support it, best first; never empty."""
 
     text: str
-    places: tuple[Place, ...]
+    places: tuple[Excerpt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def statement(text: str, *, question: str, around: Sequence[str], synonyms: Sequ
     return Statement(text, question, quantities(text), tuple(names), tuple(tuple(group) for group in synonyms))
 
 
-def gate(
+def check_text(
     text: str,
     sources: Sequence[Source],
     *,
@@ -178,7 +178,7 @@ def fault_of_text(text: str) -> tuple[Fault, str] | None:
     return ("unsupported", f"carries a link: {link.group()}") if link else None
 
 
-def fault_of_facts(said: Statement, places: Sequence[Place]) -> tuple[Fault, str] | None:
+def fault_of_facts(said: Statement, places: Sequence[Excerpt]) -> tuple[Fault, str] | None:
     """Return the fault for the first quotation, number or name missing from these places; None if none is."""
     quotes = [span.cut(document.text) for document, span in places]
     documents = list({document.id: document for document, _ in places}.values())
@@ -196,7 +196,7 @@ def fault_of_facts(said: Statement, places: Sequence[Place]) -> tuple[Fault, str
     return None
 
 
-def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, str] | None:
+def fault_of_meaning(said: Statement, places: Sequence[Excerpt]) -> tuple[Fault, str] | None:
     """Return the first way, judging by words, in which places with all the facts of a sentence contradict it."""
     source = _text(places)
     before = " ".join(document.text[max(0, span.start - _BEFORE_CHARS) : span.start] for document, span in places)
@@ -208,7 +208,7 @@ def fault_of_meaning(said: Statement, places: Sequence[Place]) -> tuple[Fault, s
     return next(((fault, f"{why}: {word}") for fault, why, word in _otherwise(said, places, around) if word), None)
 
 
-def _otherwise(said: Statement, places: Sequence[Place], around: str) -> Iterator[tuple[Fault, str, object]]:
+def _otherwise(said: Statement, places: Sequence[Excerpt], around: str) -> Iterator[tuple[Fault, str, object]]:
     """Yield each way in which places may say something else, with the word that shows it or an empty value."""
     source, likest = _text(places), _likest(said, places)
     yield "wrong number", "its sources say so of something else", moved(said.text, source)
@@ -225,7 +225,7 @@ def _otherwise(said: Statement, places: Sequence[Place], around: str) -> Iterato
     yield "unsupported", "its sources say so on a condition or leave it open", unconditioned(said.text, likest)
 
 
-def _known_quantities(text: str, places: Sequence[Place]) -> frozenset[Quantity]:
+def _known_quantities(text: str, places: Sequence[Excerpt]) -> frozenset[Quantity]:
     """Return the quantities in places; a document's date counts only next to a word for its publication."""
     published = _PUBLISHED.match(text)
     said = quantities(published.group()) if published else frozenset[Quantity]()
@@ -244,7 +244,7 @@ def _known_quantities(text: str, places: Sequence[Place]) -> frozenset[Quantity]
 # -- places ------------------------------------------------------------------------------------------------------------
 
 
-def _combinations(text: str, every: Sequence[Place]) -> Iterator[tuple[Place, ...]]:
+def _combinations(text: str, every: Sequence[Excerpt]) -> Iterator[tuple[Excerpt, ...]]:
     """Yield combinations of source sentences that may support a sentence.
 
     They are drawn from those that share most with it and the sentences before the best of these.
@@ -259,7 +259,7 @@ def _combinations(text: str, every: Sequence[Place]) -> Iterator[tuple[Place, ..
             yield tuple(places[i] for i in chosen)
 
 
-def text_around(places: Sequence[Place]) -> str:
+def text_around(places: Sequence[Excerpt]) -> str:
     """Return the places with their surrounding text in the documents."""
     return "\n".join(d.text[max(0, span.start - _AROUND_CHARS) : span.end + _AROUND_CHARS] for d, span in places)
 
@@ -269,7 +269,7 @@ def _goes_on_quoting(before: str) -> bool:
     return before.rfind("“") > before.rfind("”") or before[before.rfind("\n") + 1 :].count('"') % 2 == 1
 
 
-def _joined(places: Sequence[Place]) -> tuple[Place, ...]:
+def _joined(places: Sequence[Excerpt]) -> tuple[Excerpt, ...]:
     """Merge places that are adjacent in a paragraph, ordered by the best one in each."""
     runs: list[tuple[int, Document, Span]] = []
     for rank, (document, span) in sorted(enumerate(places), key=lambda item: (item[1][0].id, item[1][1])):
@@ -285,13 +285,13 @@ def _follows(span: Span, before: Span, text: str) -> bool:
     return not between.strip() and "\n\n" not in between
 
 
-def _likest(said: Statement, places: Sequence[Place]) -> str:
+def _likest(said: Statement, places: Sequence[Excerpt]) -> str:
     """Return the sentence in these places that shares most with the statement."""
     every = [s.cut(document.text) for document, span in places for s in sentences(document.text, span)]
     return max(every, key=lambda one: overlap(said.text, one, names=said.names))
 
 
-def _text(places: Sequence[Place]) -> str:
+def _text(places: Sequence[Excerpt]) -> str:
     """Return the text of places, in document order."""
     return "\n".join(span.cut(document.text) for document, span in sorted(places, key=lambda p: (p[0].id, p[1])))
 
@@ -299,21 +299,21 @@ def _text(places: Sequence[Place]) -> str:
 # -- support -----------------------------------------------------------------------------------------------------------
 
 
-def _worth(said: Statement, found: Sequence[Place]) -> float:
+def _worth(said: Statement, found: Sequence[Excerpt]) -> float:
     """Return how well sentences fit a statement: their overlap with it minus a cost for reading them."""
     places = _joined(found)
     costs = _SENTENCE_COSTS * (len(found) - 1) + _GAP_COSTS * (len(places) - 1)
     return overlap(said.text, _text(places), names=said.names) - costs
 
 
-def fault_of_words(said: Statement, places: Sequence[Place]) -> tuple[Fault, str] | None:
+def fault_of_words(said: Statement, places: Sequence[Excerpt]) -> tuple[Fault, str] | None:
     """Return a fault if a sentence shares too little with these places for any model score to make up for it."""
     if overlap(said.text, _text(places), names=said.names) + _MODEL_WEIGHT < _MIN_SUPPORT:
         return "unsupported", "shares too few words with what it cites"
     return None
 
 
-def _supported(said: Statement, holding: Sequence[tuple[Place, ...]], support: Support | None) -> Supported | None:
+def _supported(said: Statement, holding: Sequence[tuple[Excerpt, ...]], support: Support | None) -> Supported | None:
     for places in holding:
         share = overlap(said.text, _text(places), names=said.names)
         if share < _MIN_SUPPORT and support:

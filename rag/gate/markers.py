@@ -78,7 +78,7 @@ def written_sentences(text: str) -> tuple[Written, ...]:
     that it opens. If the only marker of a paragraph or list item is at its end, it applies to all of its sentences.
     Bullets, headings, emphasis, HTML and invisible characters are dropped; links keep only their text.
     """
-    return tuple(sentence for line in shown(text).split("\n") for sentence in _of_line(line, is_whole=True))
+    return tuple(sentence for line in visible(text).split("\n") for sentence in _of_line(line, is_whole=True))
 
 
 def settled(text_so_far: str) -> tuple[Written, ...]:
@@ -87,12 +87,12 @@ def settled(text_so_far: str) -> tuple[Written, ...]:
     These are all sentences in finished lines, and those in the last line up to the last marked sentence with text after
     it: a letter after a marker shows that no further marker belongs to that sentence.
     """
-    *lines, last = shown(text_so_far).split("\n")
+    *lines, last = visible(text_so_far).split("\n")
     whole = [sentence for line in lines for sentence in _of_line(line, is_whole=True)]
     return (*whole, *_of_line(last, is_whole=False))
 
 
-def shown(text: str) -> str:
+def visible(text: str) -> str:
     """Return the text without control, zero-width and bidi characters, which can hide or reorder text."""
     text = _LINE_ENDS.sub("\n", text)
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _HIDDEN)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from rag.errors import UsageError
 from rag.gate.claims import (
-    Place,
+    Excerpt,
     fault_of_facts,
     fault_of_meaning,
     fault_of_text,
@@ -22,7 +22,7 @@ from rag.gate.claims import (
     statement,
     text_around,
 )
-from rag.gate.markers import shown
+from rag.gate.markers import visible
 from rag.records import AskRecord, CitationRecord, ClaimRecord, Record, dumped
 from rag.text.duplicates import says_the_same
 from rag.text.sentences import sentences
@@ -130,7 +130,7 @@ def _faults_of_form(claim: ClaimRecord) -> Iterator[str]:
         yield "uncited: no citation"
     if len(set(claim.citations)) < len(claim.citations):
         yield "uncited: one citation comes twice"
-    if not shown(claim.text).strip() or shown(claim.text) != claim.text.replace("\r", ""):
+    if not visible(claim.text).strip() or visible(claim.text) != claim.text.replace("\r", ""):
         yield "text: is empty, or holds characters that are not seen"
 
 
@@ -163,7 +163,7 @@ def _faults_of_citation(citation: CitationRecord, document: Document | None) -> 
 
 
 def _faults_of_written(
-    text: str, question: str, places: Sequence[Place], synonyms: Sequence[Sequence[str]]
+    text: str, question: str, places: Sequence[Excerpt], synonyms: Sequence[Sequence[str]]
 ) -> Iterator[str]:
     said = statement(text, question=question, around=[text_around(places)], synonyms=synonyms)
     for fault in (

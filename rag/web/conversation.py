@@ -48,7 +48,7 @@ class Choice(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PendingQuestion:
     """A question and what it is asked after."""
 
     question: str
@@ -66,7 +66,7 @@ class Conversation:
 
     def __init__(self, turns: Turns = ()) -> None:
         self.turns = turns
-        self._asked: Asked | None = None
+        self._asked: PendingQuestion | None = None
         self._lock = threading.Lock()
 
     def __deepcopy__(self, _: object) -> "Conversation":
@@ -77,7 +77,7 @@ class Conversation:
         """Whether a question is in work."""
         return self._asked is not None
 
-    def begin(self, question: str, choice: str) -> Asked | None:
+    def begin(self, question: str, choice: str) -> PendingQuestion | None:
         """Return what is to be answered from now on; None while another question is.
 
         Raises UsageError for a choice that makes no sense.
@@ -87,11 +87,11 @@ class Conversation:
             if self._asked:
                 return None
             kept = self.turns[: chosen.replaces - 1] if chosen.replaces else self.turns
-            self._asked = Asked(question.strip(), chosen, chosen.scope, kept)
+            self._asked = PendingQuestion(question.strip(), chosen, chosen.scope, kept)
             self.turns = kept
             return self._asked
 
-    def grow(self, asking: Asked, turn: Turn) -> bool:
+    def grow(self, asking: PendingQuestion, turn: Turn) -> bool:
         """Whether the question is still to be answered; a turn that is done joins the others.
 
         The next question may be asked before the reader sees this one's answer, so nobody is refused who asks then.
@@ -103,7 +103,7 @@ class Conversation:
                 self._end(turn)
             return True
 
-    def stop(self, asking: Asked | None = None) -> None:
+    def stop(self, asking: PendingQuestion | None = None) -> None:
         """End the question in work, or this one if it is that, without an answer."""
         with self._lock:
             if self._asked and (asking is None or asking is self._asked):
@@ -137,7 +137,7 @@ def _chosen(choice: str) -> Choice:
         raise UsageError("the choice of documents makes no sense; choose again: days are written YYYY-MM-DD") from error
 
 
-def replies(rag: Rag, asking: Asked) -> Iterator[Turn]:
+def replies(rag: Rag, asking: PendingQuestion) -> Iterator[Turn]:
     """Yield the turn as it grows; the last one has a result or a problem."""
     choice = asking.choice
     turn = Turn(asking.question, scope=asking.scope)

@@ -19,7 +19,7 @@ from rag.engine import Rag
 from rag.errors import RagError
 from rag.records import ask_record
 from rag.web import library
-from rag.web.conversation import Asked, Conversation, replies, searched
+from rag.web.conversation import Conversation, PendingQuestion, replies, searched
 from rag.web.examples import example_questions
 from rag.web.feedback import Judgement, store
 from rag.web.restore import restored
@@ -210,7 +210,7 @@ def converse(rag: Rag, question: str, choice: str, conversation: Conversation) -
     yield Talk()  # Gradio sends the last once more at the end, and by then the next question may have begun
 
 
-def _answered(rag: Rag, asking: Asked, conversation: Conversation) -> Iterator[Talk]:
+def _answered(rag: Rag, asking: PendingQuestion, conversation: Conversation) -> Iterator[Talk]:
     number = len(asking.before) + 1
     begun = Talk(box="", conversation=conversation_html(asking.before))
     for turn in replies(rag, asking):

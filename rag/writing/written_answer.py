@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from rag.errors import ModelFailed
-from rag.gate import Supported, Written, check, cite_written, settled, shown, written_sentences
+from rag.gate import Supported, Written, check, cite_written, settled, visible, written_sentences
 from rag.index import Catalog
 from rag.models import PassageEvidence, Support
 from rag.text.duplicates import says_the_same
@@ -122,7 +122,7 @@ def rewrite(question: str, history: History, *, model: LanguageModel) -> str:
     try:
         prompt = condense_prompt(question, history)
         said = _all_words(model, prompt, max_tokens=MAX_QUESTION_TOKENS)
-        line = next(iter(shown(said).strip().splitlines()), "").strip(" \"“”'")
+        line = next(iter(visible(said).strip().splitlines()), "").strip(" \"“”'")
     except ModelFailed:
         return ""
     return line if 0 < len(line) <= _MAX_REWRITTEN_CHARS and line.endswith("?") else ""

@@ -73,7 +73,7 @@ class Chat(_Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChatRequest:
     """A request that has been understood."""
 
     chat: Chat
@@ -82,7 +82,7 @@ class Asked:
     mode: Mode | None
 
 
-def understood(body: bytes, *, settings: Settings) -> Asked:
+def understood(body: bytes, *, settings: Settings) -> ChatRequest:
     """Return what is asked; raises Refused with the first thing that is wrong."""
     try:
         chat = Chat.model_validate_json(body)
@@ -100,7 +100,7 @@ def understood(body: bytes, *, settings: Settings) -> Asked:
     if len(question) > settings.max_question_chars:
         line = f"the question has {len(question):,} characters; at most {settings.max_question_chars:,} are read"
         raise Refused(400, line, code="context_length_exceeded", param="messages")
-    return Asked(chat, question, turns, models(settings)[chat.model])
+    return ChatRequest(chat, question, turns, models(settings)[chat.model])
 
 
 def _misunderstood(error: ValidationError) -> Refused:

@@ -29,7 +29,7 @@ from rag.text.tokens import count_tokens
 from rag.values import Abstention, Answer, Claim, Result
 from rag.web.server.api import UNEXPECTED, report
 from rag.web.server.auth import Accounts, TooManyGuesses
-from rag.web.server.chat import Asked, Refused, models, understood
+from rag.web.server.chat import ChatRequest, Refused, models, understood
 from rag.web.server.limits import AT_ONCE, BUSY, RETRY_AFTER_S, WAITING
 
 # -- what is answered --------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def _annotations(result: Result) -> list[Record]:
     return found
 
 
-def _usage(asked: Asked, result: Result) -> Record:
+def _usage(asked: ChatRequest, result: Result) -> Record:
     prompt = sum(count_tokens(message.text) for message in asked.chat.messages)
     answered = count_tokens(plain_text(result))
     return {"prompt_tokens": prompt, "completion_tokens": answered, "total_tokens": prompt + answered}
@@ -103,7 +103,7 @@ class _Door:
         if self._places.statistics().tasks_waiting >= WAITING:
             raise Refused(503, BUSY, code="overloaded")
 
-    async def events(self, asked: Asked) -> AsyncGenerator[Event, None]:
+    async def events(self, asked: ChatRequest) -> AsyncGenerator[Event, None]:
         """Yield the events of a question; closed early, as when its client leaves, nothing more is done for it."""
         async with self._places:
             stream = self._rag.stream(asked.question, history=asked.history, mode=asked.mode)
@@ -114,7 +114,7 @@ class _Door:
                 stream.close()  # type: ignore[attr-defined]
 
 
-async def _whole(door: _Door, asked: Asked, reply: _Reply, request: Request) -> Response:
+async def _whole(door: _Door, asked: ChatRequest, reply: _Reply, request: Request) -> Response:
     async with aclosing(door.events(asked)) as events:
         async for event in events:
             if isinstance(event, Answer | Abstention):
@@ -124,7 +124,7 @@ async def _whole(door: _Door, asked: Asked, reply: _Reply, request: Request) -> 
     return Response(status_code=499)  # as nginx says that the client has gone; nobody reads it
 
 
-async def _streamed(door: _Door, asked: Asked, reply: _Reply) -> AsyncIterator[bytes]:
+async def _streamed(door: _Door, asked: ChatRequest, reply: _Reply) -> AsyncIterator[bytes]:
     try:
         yield reply.chunk({"role": "assistant", "content": ""})
         async with aclosing(door.events(asked)) as events:
@@ -135,7 +135,7 @@ async def _streamed(door: _Door, asked: Asked, reply: _Reply) -> AsyncIterator[b
         yield _event(_refusal(error).body)
 
 
-async def _chunks(events: AsyncIterator[Event], asked: Asked, reply: _Reply) -> AsyncIterator[bytes]:
+async def _chunks(events: AsyncIterator[Event], asked: ChatRequest, reply: _Reply) -> AsyncIterator[bytes]:
     said = ""
     async for event in events:
         if isinstance(event, Stage):

@@ -6,7 +6,7 @@ Pure functions from values to strings. ``rag.web.page`` calls it.
 from collections.abc import Sequence
 
 from rag.index import Listed
-from rag.web.views.markup import shown
+from rag.web.views.markup import escaped
 
 _MODES = (
     '<fieldset class="modes"><legend>Answer</legend>'
@@ -21,7 +21,7 @@ def choice_html(documents: Sequence[Listed], *, writes: bool) -> str:
     writes: whether one is configured.
     """
     every = '<option value="">All documents</option>'
-    named = "".join(f'<option value="{shown(d.source)}">{shown(d.title)}</option>' for d in documents)
+    named = "".join(f'<option value="{escaped(d.source)}">{escaped(d.title)}</option>' for d in documents)
     fields = (
         f'<label>Document <select name="source">{every}{named}</select></label>'
         '<label>Dated from <input type="date" name="since"></label>'
@@ -38,4 +38,4 @@ def health_html(trouble: str | None) -> str:
     """Return whether the language model answers; trouble: why it does not."""
     if trouble is None:
         return '<p class="health">The language model answers.</p>'
-    return f'<p class="health bad">{shown(trouble)}</p>'
+    return f'<p class="health bad">{escaped(trouble)}</p>'

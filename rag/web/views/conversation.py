@@ -12,7 +12,7 @@ from rag.values import Abstention, Answer, Citation, Claim, Result
 from rag.web.export import turn_markdown
 from rag.web.turn import Turn
 from rag.web.views.evidence import quote_html
-from rag.web.views.markup import about, counted, kept, problem, shown
+from rag.web.views.markup import about, counted, escaped, kept, problem
 
 _LISTED_DOCUMENTS = 12  # on the empty page: enough to see what this is about
 _HEADS = {  # what a refusal begins with, by the stage at which the question ended; a greeting is not refused
@@ -29,8 +29,8 @@ _HEAD = "No sure answer in the documents."
 def opening_html(documents: Sequence[Listed], questions: Sequence[str]) -> str:
     """Return what stands in place of a conversation that has not begun: questions to try, and what can be asked."""
     tries = "".join(
-        f'<li><button type="button" class="example" data-question="{shown(question)}">{shown(question)}</button></li>'
-        for question in questions
+        f'<li><button type="button" class="example" data-question="{question}">{question}</button></li>'
+        for question in map(escaped, questions)
     )
     listed = "".join(f"<li>{_described(document)}</li>" for document in documents[:_LISTED_DOCUMENTS])
     n_more = len(documents) - _LISTED_DOCUMENTS
@@ -55,7 +55,7 @@ def unavailable_html(line: str) -> str:
 def _described(document: Listed) -> str:
     return (
         f'<button type="button" class="link title" data-wire="open" data-document="{document.doc_id}" '
-        f'aria-haspopup="dialog">{shown(document.title)}</button> {about(document.publisher, document.date)}'
+        f'aria-haspopup="dialog">{escaped(document.title)}</button> {about(document.publisher, document.date)}'
     )
 
 
@@ -66,7 +66,7 @@ def conversation_html(turns: Sequence[Turn]) -> str:
     """Return the turns that are done, oldest first; markers point to the cards of ``evidence_view``."""
     articles = "".join(
         f'<article class="turn" id="turn-{number}" {_kept(turn, number)}>'
-        f'<h2 class="question">{shown(turn.question)}</h2>{_asked_as(turn)}{_reply(turn, number)}'
+        f'<h2 class="question">{escaped(turn.question)}</h2>{_asked_as(turn)}{_reply(turn, number)}'
         f"{_tools(turn, number, is_last=number == len(turns))}</article>"
         for number, turn in enumerate(turns, start=1)
     )
@@ -79,19 +79,19 @@ def pending_html(turn: Turn, number: int) -> str:
     claims = _answer(turn.claims, number, "quotes") if turn.claims else ""
     return (
         f'<section class="turns" aria-label="In the making"><article class="turn pending" aria-busy="true">'
-        f'<h2 class="question">{shown(turn.question)}</h2>'
-        f'{claims}<p class="stage">{shown(stage)}…</p></article></section>'
+        f'<h2 class="question">{escaped(turn.question)}</h2>'
+        f'{claims}<p class="stage">{escaped(stage)}…</p></article></section>'
     )
 
 
 def _kept(turn: Turn, number: int) -> str:
     """Return what the browser keeps and exports: the question, the record, the verdict, the Markdown."""
-    question = f'data-question="{shown(turn.question)}"'
+    question = f'data-question="{escaped(turn.question)}"'
     if turn.result is None:
         return question
-    markdown = shown(turn_markdown(turn, number))
+    markdown = escaped(turn_markdown(turn, number))
     return (
-        f'{question} data-record="{kept(ask_record(turn.result))}" data-scope="{shown(turn.scope)}" '
+        f'{question} data-record="{kept(ask_record(turn.result))}" data-scope="{escaped(turn.scope)}" '
         f'data-verdict="{turn.verdict or ""}" data-markdown="{markdown}"'
     )
 
@@ -99,9 +99,9 @@ def _kept(turn: Turn, number: int) -> str:
 def _asked_as(turn: Turn) -> str:
     """Return what the reader did not type: the question made to stand alone, the filter, a notice of the engine."""
     standalone = turn.result.standalone_question if turn.result else ""
-    lines = [f"Asked as: <q>{shown(standalone)}</q>"] if standalone not in {"", turn.question} else []
-    lines += [f"Only {shown(turn.scope)}"] if turn.scope else []
-    notice = f'<p class="notice">{shown(turn.result.notice)}</p>' if turn.result and turn.result.notice else ""
+    lines = [f"Asked as: <q>{escaped(standalone)}</q>"] if standalone not in {"", turn.question} else []
+    lines += [f"Only {escaped(turn.scope)}"] if turn.scope else []
+    notice = f'<p class="notice">{escaped(turn.result.notice)}</p>' if turn.result and turn.result.notice else ""
     return "".join(f'<p class="asked-as">{line}</p>' for line in lines) + notice
 
 
@@ -132,7 +132,7 @@ def _answer(claims: Sequence[Claim], number: int, mode: str) -> str:
 def _statement(claim: Claim) -> str:
     """Return the claim; where it is a quote, the short answer in it stands out."""
     first = claim.citations[0]
-    return quote_html(first) if first.quote == claim.text else shown(claim.text)
+    return quote_html(first) if first.quote == claim.text else escaped(claim.text)
 
 
 def _said_by(claim: Claim) -> str:
@@ -147,7 +147,7 @@ def _marker(citation: Citation, number: int, *, is_first: bool) -> str:
     place = f' id="turn-{number}-marker-{n}"' if is_first else ""
     return (
         f'<sup><span role="button" tabindex="0" class="marker"{place} data-wire="open" data-turn="{number}" '
-        f'data-marker="{n}" aria-haspopup="dialog" aria-label="Footnote {n}: {shown(citation.title)}">'
+        f'data-marker="{n}" aria-haspopup="dialog" aria-label="Footnote {n}: {escaped(citation.title)}">'
         f"[{n}]</span></sup>"
     )
 
@@ -157,8 +157,8 @@ def _removed(result: Result) -> str:
     if not result.removed:
         return ""
     items = "".join(
-        f"<li><del>{shown(item.text)}</del> "
-        f'<span class="fault">{shown(": ".join(filter(None, [item.fault, item.detail])))}</span></li>'
+        f"<li><del>{escaped(item.text)}</del> "
+        f'<span class="fault">{escaped(": ".join(filter(None, [item.fault, item.detail])))}</span></li>'
         for item in result.removed
     )
     head = f"{counted(len(result.removed), 'sentence')} not supported by the documents, taken out"
@@ -175,7 +175,7 @@ def _abstention(abstention: Abstention, number: int) -> str:
         )
     return (
         f'<div class="abstention"><p>{f"<strong>{head}</strong> " if head else ""}'
-        f'<span class="reason">{shown(abstention.reason)}</span></p>'
+        f'<span class="reason">{escaped(abstention.reason)}</span></p>'
         + (f'<p class="offers">{offers}</p>' if offers else "")
         + "</div>"
     )

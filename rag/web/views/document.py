@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from rag.index import Entry
 from rag.values import Abstention, Citation, Exclusion, Span
 from rag.web.turn import Turns
-from rag.web.views.markup import about, counted, problem, shown
+from rag.web.views.markup import about, counted, escaped, problem
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Highlight:
     """Characters to mark. label: what they are, in a word or two; quote: what has to stand there."""
 
     label: str
@@ -40,7 +40,7 @@ class Pointer(BaseModel):
     found: int | None = Field(None, ge=0)
 
 
-def pointed_at(pointer: Pointer, turns: Turns) -> tuple[str, list[Place]]:
+def pointed_at(pointer: Pointer, turns: Turns) -> tuple[str, list[Highlight]]:
     """Return a document's id and the places to mark in it; raises LookupError if the turns have nothing there."""
     if pointer.document is not None:
         return pointer.document, []
@@ -52,10 +52,10 @@ def pointed_at(pointer: Pointer, turns: Turns) -> tuple[str, list[Place]]:
     hits, index = (turn.found or (), pointer.found) if pointer.found is not None else (nearest, pointer.nearest or 0)
     hit = hits[index]
     label = "Nearest sentence" if hit.sentence else "Passage"
-    return hit.passage.doc_id, [Place(label, hit.span, hit.text, is_chosen=True)]
+    return hit.passage.doc_id, [Highlight(label, hit.span, hit.text, is_chosen=True)]
 
 
-def document_html(entry: Entry, places: Sequence[Place]) -> str:
+def document_html(entry: Entry, places: Sequence[Highlight]) -> str:
     """Return the dialog of a document: what it is, its whole text, and the way from one place to the next."""
     document = entry.document
     right = sorted((p for p in places if _stands(p, document.text)), key=lambda place: place.span)
@@ -63,8 +63,8 @@ def document_html(entry: Entry, places: Sequence[Place]) -> str:
     lines = "".join(problem(f"{p.label}: the document does not have the quoted characters there.") for p in wrong)
     return (
         '<dialog class="reader" aria-labelledby="reader-title">'
-        f'<header><div><h2 id="reader-title" tabindex="-1">{shown(document.title)}</h2>'
-        f"<p>{about(document.publisher, document.date)} <code>{shown(document.source)}</code></p></div>"
+        f'<header><div><h2 id="reader-title" tabindex="-1">{escaped(document.title)}</h2>'
+        f"<p>{about(document.publisher, document.date)} <code>{escaped(document.source)}</code></p></div>"
         f'{_steps(len(right))}<button type="button" data-close>Close</button></header>'
         f'{_left_out(entry.excluded)}{lines}<div class="text" tabindex="0" role="region" aria-label="Text">'
         f"{''.join(_paragraphs(document.text, right, entry.excluded))}</div></dialog>"
@@ -80,12 +80,12 @@ def gone_html(line: str) -> str:
     )
 
 
-def _cited(citation: Citation, *, chosen: Citation) -> Place:
+def _cited(citation: Citation, *, chosen: Citation) -> Highlight:
     label = f"Footnote {citation.marker}"
-    return Place(label, citation.span, citation.quote, citation.answer, is_chosen=citation == chosen)
+    return Highlight(label, citation.span, citation.quote, citation.answer, is_chosen=citation == chosen)
 
 
-def _stands(place: Place, text: str) -> bool:
+def _stands(place: Highlight, text: str) -> bool:
     return text[place.span.start : place.span.end] == place.quote
 
 
@@ -108,14 +108,14 @@ def _left_out(excluded: Sequence[Exclusion]) -> str:
         key = exclusion.rule, exclusion.reason
         by_rule[key] = by_rule.get(key, 0) + 1
     rules = "".join(
-        f"<li><code>{shown(rule)}</code> {counted(n, 'line')}: {shown(reason)}</li>"
+        f"<li><code>{escaped(rule)}</code> {counted(n, 'line')}: {escaped(reason)}</li>"
         for (rule, reason), n in by_rule.items()
     )
     head = f"{counted(len(excluded), 'line')} left out of the passages, dimmed below"
     return f'<details class="left-out"><summary>{head}</summary><ul>{rules}</ul></details>'
 
 
-def _paragraphs(text: str, places: Sequence[Place], excluded: Sequence[Exclusion]) -> Iterator[str]:
+def _paragraphs(text: str, places: Sequence[Highlight], excluded: Sequence[Exclusion]) -> Iterator[str]:
     """Yield a paragraph for each line that is not blank."""
     spans = [s for p in places for s in (p.span, p.answer) if s] + [x.span for x in excluded]
     edges = sorted({edge for span in spans for edge in (span.start, span.end)})
@@ -129,13 +129,12 @@ def _paragraphs(text: str, places: Sequence[Place], excluded: Sequence[Exclusion
         start = end + 1
 
 
-def _piece(span: Span, text: str, places: Sequence[Place], excluded: Sequence[Exclusion]) -> str:
+def _piece(span: Span, text: str, places: Sequence[Highlight], excluded: Sequence[Exclusion]) -> str:
     """Return characters that are all alike: in the same places, and left out or not."""
-    piece = shown(span.cut(text))
+    piece = escaped(span.cut(text))
     if left_out := next((x for x in excluded if x.span.covers(span)), None):
-        piece = (
-            f'<span class="excluded" title="Left out, {shown(left_out.rule)}: {shown(left_out.reason)}">{piece}</span>'
-        )
+        why = f"Left out, {escaped(left_out.rule)}: {escaped(left_out.reason)}"
+        piece = f'<span class="excluded" title="{why}">{piece}</span>'
     here = [number for number, place in enumerate(places) if place.span.covers(span)]
     if not here:
         return piece
@@ -144,4 +143,4 @@ def _piece(span: Span, text: str, places: Sequence[Place], excluded: Sequence[Ex
     chosen = " chosen" if any(places[number].is_chosen for number in here) else ""
     labels = ", ".join(places[number].label for number in here)
     numbers = " ".join(map(str, here))
-    return f'<mark class="quote{chosen}" data-place="{numbers}" title="{shown(labels)}">{piece}</mark>'
+    return f'<mark class="quote{chosen}" data-place="{numbers}" title="{escaped(labels)}">{piece}</mark>'

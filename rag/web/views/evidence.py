@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from rag.values import Abstention, Answer, Citation, Hit, Span, percent
 from rag.web.turn import Turn
-from rag.web.views.markup import about, counted, problem, shown
+from rag.web.views.markup import about, counted, escaped, problem
 
 _SNIPPET_CHARS = 180  # of a passage that did not answer; the rest unfolds
 _CHANGED = "These characters are not there any more: the document was replaced or deleted after the answer."
@@ -23,7 +23,7 @@ def evidence_html(turns: Sequence[Turn]) -> str:
     ]
     body = "".join(
         f'<details class="group" id="turn-{number}-evidence" tabindex="-1"{" open" if not index else ""}>'
-        f"<summary>{shown(turn.question)}</summary>{cards}</details>"
+        f"<summary>{escaped(turn.question)}</summary>{cards}</details>"
         for index, (turn, number, cards) in enumerate(groups)
     )
     hint = '<p class="hint">The passages behind an answer appear here, each with its exact place.</p>'
@@ -33,10 +33,10 @@ def evidence_html(turns: Sequence[Turn]) -> str:
 def quote_html(citation: Citation) -> str:
     """Return the quote, with the short answer in it marked more strongly."""
     if citation.answer is None:
-        return shown(citation.quote)
+        return escaped(citation.quote)
     start, end = citation.answer.start - citation.span.start, citation.answer.end - citation.span.start
     before, short, after = citation.quote[:start], citation.quote[start:end], citation.quote[end:]
-    return f"{shown(before)}<strong>{shown(short)}</strong>{shown(after)}"
+    return f"{escaped(before)}<strong>{escaped(short)}</strong>{escaped(after)}"
 
 
 def _cards(turn: Turn, number: int) -> str:
@@ -77,9 +77,9 @@ def _card(citation: Citation, turn: Turn, number: int) -> str:
     return (
         f'<article class="card" id="turn-{number}-note-{n}" tabindex="-1" aria-label="Footnote {n}">'
         f'<header><a class="number" href="#turn-{number}-marker-{n}" aria-label="Footnote {n}, back to the answer">'
-        f"{n}</a><div><h3>{shown(citation.title)}</h3>{about(citation.publisher, citation.date)}</div></header>"
+        f"{n}</a><div><h3>{escaped(citation.title)}</h3>{about(citation.publisher, citation.date)}</div></header>"
         f"{problem(_CHANGED) if is_lost else ''}"
-        f"<blockquote>{shown(before)}<mark>{quote_html(citation)}</mark>{shown(after)}</blockquote>"
+        f"<blockquote>{escaped(before)}<mark>{quote_html(citation)}</mark>{escaped(after)}</blockquote>"
         f"<footer>{_place(citation.source, citation.span, page=citation.page)}{opener}</footer></article>"
     )
 
@@ -105,8 +105,9 @@ def _passage(hit: Hit, which: str, number: int) -> str:
     passage = hit.passage
     opener = _opener(which, number, f"the document of this passage, {passage.source}") if passage.doc_id else ""
     likely = f" · {percent(hit.score)} likely to answer" if hit.sentence else ""
+    snippet = escaped(" ".join(_snippet(hit).split()))
     return (
-        f'<details class="card nearest"><summary><span class="snippet">{shown(" ".join(_snippet(hit).split()))}</span>'
+        f'<details class="card nearest"><summary><span class="snippet">{snippet}</span>'
         f"{_place(passage.source, hit.span, likely)}</summary>"
         f"<blockquote>{_with_sentence(hit)}</blockquote><footer>{opener}</footer></details>"
     )
@@ -122,19 +123,19 @@ def _with_sentence(hit: Hit) -> str:
     """Return the passage, the sentence that came nearest marked in it."""
     text = hit.passage.text
     if hit.sentence is None:
-        return shown(text)
+        return escaped(text)
     start, end = hit.span.start - hit.passage.span.start, hit.span.end - hit.passage.span.start
-    return f"{shown(text[:start])}<mark>{shown(hit.text)}</mark>{shown(text[end:])}"
+    return f"{escaped(text[:start])}<mark>{escaped(hit.text)}</mark>{escaped(text[end:])}"
 
 
 def _opener(which: str, number: int, what: str) -> str:
     return (
         f'<button type="button" class="link" data-wire="open" data-turn="{number}" {which} aria-haspopup="dialog" '
-        f'aria-label="Open {shown(what)}">Open document</button>'
+        f'aria-label="Open {escaped(what)}">Open document</button>'
     )
 
 
 def _place(source: str, span: Span, more: str = "", *, page: int | None = None) -> str:
     on_page = f"page {page}, " if page else ""
     offsets = f'<span class="offsets">{on_page}characters {span.start}–{span.end}</span>'
-    return f'<span class="place"><code>{shown(source)}</code> {offsets}{more}</span>'
+    return f'<span class="place"><code>{escaped(source)}</code> {offsets}{more}</span>'

@@ -6,7 +6,7 @@ Pure functions from values to strings. ``rag.web.page`` calls it.
 from collections.abc import Sequence
 
 from rag.index import Listed
-from rag.web.views.markup import counted, dated, problem, shown
+from rag.web.views.markup import counted, dated, escaped, problem
 
 _UNSEEN = '<span class="unseen">Delete</span>'
 _COLUMNS = ("Document", "Publisher", "Date", "Passages", "Added", "Left out", "")
@@ -37,11 +37,11 @@ def library_html(documents: Sequence[Listed], *, uploaded: Sequence[str], unread
 def _row(document: Listed, *, is_uploaded: bool) -> str:
     title = (
         f'<button type="button" class="link title" data-wire="open" data-document="{document.doc_id}" '
-        f'aria-haspopup="dialog">{shown(document.title)}</button> <code>{shown(document.source)}</code>'
+        f'aria-haspopup="dialog">{escaped(document.title)}</button> <code>{escaped(document.source)}</code>'
     )
     cells = (
         title,
-        shown(document.publisher or "not known"),
+        escaped(document.publisher or "not known"),
         dated(document.date),
         f"{document.n_passages:,}",
         dated(document.added_at.date()),
@@ -58,6 +58,6 @@ def _delete(document: Listed, *, is_uploaded: bool) -> str:
     file = "Its file is deleted with it." if is_uploaded else f"Its file stays where it is: {document.root}."
     return (
         f'<button type="button" class="delete" data-wire="delete" data-document="{document.doc_id}" '
-        f'data-confirm="Take “{shown(document.title)}” out of the index? {shown(file)}" '
-        f'aria-label="Delete {shown(document.title)}">Delete</button>'
+        f'data-confirm="Take “{escaped(document.title)}” out of the index? {escaped(file)}" '
+        f'aria-label="Delete {escaped(document.title)}">Delete</button>'
     )

@@ -1,6 +1,6 @@
 """Foreign text into HTML: the one place where characters of a document, a question or a message become markup-free.
 
-The views build everything they show of these functions, and write no foreign text without ``shown``: it arrives as
+The views build everything they show of these functions, and write no foreign text without ``escaped``: it arrives as
 characters, never as markup, as a link or as a direction change.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from rag.text.characters import printable
 
 
-def shown(text: str) -> str:
+def escaped(text: str) -> str:
     """Return the text as HTML that displays these characters and does nothing; line ends stay line ends."""
     return html.escape("\n".join(printable(line) for line in text.split("\n")), quote=True)
 
@@ -25,7 +25,7 @@ def kept(record: Mapping[str, object]) -> str:
 
 def about(publisher: str | None, date: dt.date | None) -> str:
     """Return who published something and when."""
-    named = f"{shown(publisher)}, " if publisher else ""
+    named = f"{escaped(publisher)}, " if publisher else ""
     return f'<span class="about">{named}{dated(date)}</span>'
 
 
@@ -36,12 +36,12 @@ def dated(date: dt.date | None) -> str:
 
 def problem(line: str) -> str:
     """Return a line that says what went wrong and what to do."""
-    return f'<p class="problem">{shown(" ".join(line.split()))}</p>'
+    return f'<p class="problem">{escaped(" ".join(line.split()))}</p>'
 
 
 def said(line: str) -> str:
     """Return a line that the page shows for some seconds and reads out."""
-    return anew(f"<p>{shown(' '.join(line.split()))}</p>")
+    return anew(f"<p>{escaped(' '.join(line.split()))}</p>")
 
 
 def anew(markup: str) -> str:
