@@ -145,6 +145,7 @@ def test_exclusions_are_sorted_whole_lines_that_do_not_overlap(text: str) -> Non
         ('[[rule]]\nname = "a"\nreason = "r"', "pattern or a matcher"),
         ('[[rule]]\nname = "a"\nreason = "r"\npattern = "("', "'a' is broken"),
         ('[[rule]]\nname = "a"\nreason = "r"\npattern = "p"\nwhere = "top"', "'top'"),
+        ('[[rule]]\nname = "a"\nreason = "r"\npattern = "p"\nrole = "editor"', "'editor'"),
         ('[[rule]]\nname = "a"\nreason = "r"\npattern = "p"\nmax = 3', "'max'"),
         ('[[rule]]\nname = "a"\nreason = "r"\npattern = "p"\nmax_chars = "3"', "max_chars"),
         ('[[rule]]\nname = "a"\nreason = "r"\npattern = 3', "pattern of rule 'a'"),

@@ -18,7 +18,8 @@ RULES = load_rules()
 def described(
     text: str, *, source: str = "folder/name.txt", overrides: Overrides | None = None, stated: Overrides | None = None
 ) -> Description:
-    return describe(text, source, exclusions(text, RULES), overrides or Overrides(), stated or Overrides())
+    given = overrides or Overrides(), stated or Overrides()
+    return describe(text, source, exclusions(text, RULES), *given, roles=RULES.roles)
 
 
 def described_seed(number: str, *, with_overrides: bool) -> Description:

@@ -63,7 +63,7 @@ CALLS: dict[str, Callable[[str], object]] = {
     "joined lines of a PDF": lambda text: joined([text.split("\n")] * 2),
     "running lines of a PDF": lambda text: without_running_lines([[line] * 3 for line in text.split("\n")[:2000]]),
     "exclusions": lambda text: exclusions(text, RULES),
-    "describe": lambda text: describe(text, "a.txt", (), Overrides(), Overrides()),
+    "describe": lambda text: describe(text, "a.txt", (), Overrides(), Overrides(), roles={}),
     "sentences": lambda text: sentences(text, Span(0, len(text))),
     "split": split_up,
     "words": words,

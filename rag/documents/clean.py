@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from rag.errors import SettingsError
 from rag.values import Exclusion, Span
 
+Role = Literal["publisher", "author", "date", "follow"]  # follow: asks to follow a publisher, whom it names
 Where = Literal["head", "tail", "any"]
 DEFAULT_RULES = Path(__file__).with_name("clean_rules.toml")
 
@@ -40,6 +41,7 @@ class Rule:
     min_chars: the shortest line that the "repeated-paragraph" matcher treats as a paragraph.
     max_chars: the longest stripped line; 0 means no limit.
     follows, precedes: the line directly above (below) must have been left out by one of these rules or by this one.
+    role: what the line says about the document, for ``rag.documents.describe``.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Rule:
     max_chars: int = 0
     follows: tuple[str, ...] = ()
     precedes: tuple[str, ...] = ()
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,11 @@ class Rules:
     rules: tuple[Rule, ...]
     head_lines: int
     tail_lines: int
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """Rule name -> what its lines say about the document, for those rules whose lines do."""
+        return {rule.name: rule.role for rule in self.rules if rule.role}
 
 
 def lines(text: str) -> list[Line]:
@@ -192,6 +200,7 @@ def _rule(entry: Mapping[str, Any], path: Path) -> Rule:
         max_chars=_count(entry, "max_chars", path),
         follows=_names(entry, "follows", path),
         precedes=_names(entry, "precedes", path),
+        role=_role(entry, name, path),
     )
 
 
@@ -200,6 +209,18 @@ def _compiled(pattern: str, name: str, path: Path) -> re.Pattern[str] | None:
         return re.compile(pattern) if pattern else None
     except re.error as error:
         raise SettingsError(f"{path}: the pattern of rule {name!r} is broken: {_one_line(error)}") from error
+
+
+def _role(entry: Mapping[str, Any], name: str, path: Path) -> Role | None:
+    for role in get_args(Role):
+        if entry.get("role") == role:
+            known: Role = role
+            return known
+    if "role" in entry:
+        raise SettingsError(
+            f"{path}: rule {name!r} has role {entry['role']!r}; it is one of {', '.join(get_args(Role))}"
+        )
+    return None
 
 
 def _where(entry: Mapping[str, Any], name: str, path: Path) -> Where:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from rag.documents.clean import Line, lines
+from rag.documents.clean import Line, Role, lines
 from rag.documents.sources import Overrides
 from rag.values import Exclusion
 
@@ -53,41 +53,48 @@ class Description:
 
 
 def describe(
-    text: str, source: str, exclusions: Sequence[Exclusion], overrides: Overrides, stated: Overrides
+    text: str,
+    source: str,
+    exclusions: Sequence[Exclusion],
+    overrides: Overrides,
+    stated: Overrides,
+    *,
+    roles: Mapping[str, Role],
 ) -> Description:
     """Describe a document from its text and excluded header lines; ``overrides`` take precedence.
 
     exclusions: what cleaning left out of this text. stated: metadata from the file's own fields, which overrides what
-    the text suggests but not ``overrides``.
+    the text suggests but not ``overrides``. roles: what the lines of a cleaning rule say, by the rule's name.
     The language is never guessed. If the header date has no year, it is inferred from the dates in the text when they
     settle it; ``inferred["date"]`` then says how.
     """
-    marked = _first_by_rule(text, exclusions)
-    read_date, reason = _read_date(marked.get("header-date"), text, exclusions)
+    marked = _first_by_role(text, exclusions, roles)
+    read_date, reason = _read_date(marked.get("date"), text, exclusions)
     inferred = dict(overrides.inferred) if overrides.date or stated.date else {**overrides.inferred, **reason}
     return Description(
         title=overrides.title or stated.title or _title(text, source, exclusions),
         publisher=overrides.publisher or stated.publisher or _publisher(marked),
-        author=overrides.author or stated.author or _author(marked.get("byline")),
+        author=overrides.author or stated.author or _author(marked.get("author")),
         date=overrides.date or stated.date or read_date,
         language=overrides.language or stated.language,
         inferred=inferred,
     )
 
 
-def _first_by_rule(text: str, exclusions: Sequence[Exclusion]) -> dict[str, str]:
-    """Map each rule name to the first line it left out, without the dash of a header list."""
-    first: dict[str, str] = {}
+def _first_by_role(text: str, exclusions: Sequence[Exclusion], roles: Mapping[str, Role]) -> dict[Role, str]:
+    """Map each role to the first line that was left out with it, without the dash of a header list."""
+    first: dict[Role, str] = {}
     for exclusion in exclusions:
-        first.setdefault(exclusion.rule, _DASH.sub("", exclusion.span.cut(text).strip()))
+        if role := roles.get(exclusion.rule):
+            first.setdefault(role, _DASH.sub("", exclusion.span.cut(text).strip()))
     return first
 
 
-def _publisher(marked: Mapping[str, str]) -> str | None:
-    if "header-publisher" in marked:
-        return marked["header-publisher"]
+def _publisher(marked: Mapping[Role, str]) -> str | None:
+    if "publisher" in marked:
+        return marked["publisher"]
     # "Read all articles by NAME on Google News" names the publisher.
-    named = _GOOGLE_NEWS.match(marked.get("follow-publisher", ""))
+    named = _GOOGLE_NEWS.match(marked.get("follow", ""))
     return named.group(1) if named else None
 
 

@@ -62,7 +62,7 @@ class Preparer:
         """Clean, describe and split; raises EmptyDocument if cleaning leaves nothing."""
         excluded = exclusions(loaded.text, self.rules)
         overrides = self._sources_of(found.root).of(found.source)
-        about = describe(loaded.text, found.source, excluded, overrides, loaded.stated)
+        about = describe(loaded.text, found.source, excluded, overrides, loaded.stated, roles=self.rules.roles)
         document = Document(
             id=Document.id_for(found.source, loaded.text),
             source=found.source,

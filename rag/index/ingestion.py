@@ -91,10 +91,15 @@ class _Run:
     _waiting: dict[Unit, list[tuple[str, str]]] = field(default_factory=lambda: {unit: [] for unit in UNITS})
     _names: dict[str, tuple[str, str]] = field(default_factory=dict)  # real path -> (root, source) in the index
 
+    def __post_init__(self) -> None:
+        for source, (_, root) in self.draft.catalog.sources().items():
+            self._names[os.path.realpath(Path(root, source))] = (root, source)
+
     def take(self, found: FoundFile) -> None:
         """Index one file, or note why not."""
         self.n_taken += 1
-        found = self._as_known(found)
+        found = self._known_as(found)
+        self._rename(found)
         try:
             known = self.draft.catalog.entry_by_source(found.source)
             if known and known.root != str(found.root) and is_there(Path(known.root, found.source)):
@@ -171,7 +176,7 @@ class _Run:
 
         is_complete: every folder could be looked into; if not, a document that is not found may still be there.
         """
-        there = {(str(found.root), found.source) for found in map(self._as_known, files)}
+        there = {(str(found.root), found.source) for found in map(self._known_as, files)}
         roots = None if folders is None else {str(folder) for folder in folders}
         for source, (doc_id, root) in self.draft.catalog.sources().items():
             if (root, source) in there or (roots is not None and root not in roots):
@@ -180,24 +185,22 @@ class _Run:
                 self.draft.remove(doc_id)
                 self.removed.append(source)
 
-    def _as_known(self, found: FoundFile) -> FoundFile:
+    def _known_as(self, found: FoundFile) -> FoundFile:
         """Return the file under the name that the index has for it: one file is never two documents.
 
-        A name from an outer folder says more than one from an inner folder, and takes its place.
+        A name from an outer folder says more than one from an inner folder, and takes precedence.
         """
-        if not self._names:
-            for source, (_, root) in self.draft.catalog.sources().items():
-                self._names[os.path.realpath(Path(root, source))] = (root, source)
+        root, source = self._names.get(os.path.realpath(found.path), (str(found.root), found.source))
+        return FoundFile(Path(root), found.path, source) if len(source) >= len(found.source) else found
+
+    def _rename(self, found: FoundFile) -> None:
+        """Remember the name of a file, and remove its document under an earlier name."""
         real = os.path.realpath(found.path)
-        root, source = self._names.setdefault(real, (str(found.root), found.source))
-        if len(source) >= len(found.source):
-            return FoundFile(Path(root), found.path, source)
+        before = self._names.get(real)
         self._names[real] = (str(found.root), found.source)
-        old = self.draft.catalog.entry_by_source(source)
-        if old:
+        if before and before[1] != found.source and (old := self.draft.catalog.entry_by_source(before[1])):
             self.draft.remove(old.document.id)
-            self.removed.append(source)
-        return found
+            self.removed.append(before[1])
 
     def report(self, catalog: Catalog) -> IngestReport:
         """Return what was done."""
