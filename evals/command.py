@@ -56,6 +56,8 @@ def run(
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file; --out is a folder")
     chosen = sorted(variants(vary), key=lambda variant: variant != Variant())  # stable: the default comes first
+    if not (gold or index or SEEDS.is_dir()):
+        raise UsageError("the seed documents are not installed; run this in a clone, or name your own GOLD questions")
     file = gold or SEEDS_GOLD
     questions = [question for question in load(file) if split in {"all", question.split}]
     if not questions:
@@ -92,8 +94,6 @@ def _index(gold: Path | None, index: Path | None, on_progress: OnProgress) -> It
     if gold or index:
         yield index or Settings().index_dir
         return
-    if not SEEDS.is_dir():
-        raise UsageError("the seed documents are not installed; run this in a clone, or name your own GOLD questions")
     with tempfile.TemporaryDirectory() as folder:
         rag = Rag(Settings(index_dir=Path(folder, "index")))
         report = rag.ingest([SEEDS], on_progress=on_progress)
