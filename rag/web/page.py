@@ -96,7 +96,7 @@ def handlers_of(page: gr.Blocks) -> dict[int, str]:
     """Return the name of each handler by Gradio's number of it; a page with one that is not known is not served."""
     names = {number: str(function.api_name) for number, function in page.fns.items()}
     if unknown := sorted(names.values() - HANDLERS.keys()):
-        raise AssertionError(f"handlers that rag.web.handlers does not know: {', '.join(unknown)}")
+        raise AssertionError(f"handlers that rag.web.server.handlers does not know: {', '.join(unknown)}")
     return names
 
 

@@ -201,7 +201,7 @@ def _ingested(rag: Rag, paths: Sequence[Path], on_progress: Callable[[int, int, 
 
 
 def _limit_memory(n_bytes: int) -> None:
-    with suppress(ImportError):  # Windows has no such limit
+    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit, and macOS may refuse it
         import resource  # noqa: PLC0415
 
         resource.setrlimit(resource.RLIMIT_AS, (n_bytes, n_bytes))

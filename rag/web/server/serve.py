@@ -1,7 +1,7 @@
 """How Footnote is served: one port for readers and programs, with its limits and its login.
 
-    request -> host, origin -> known route -> size of the body -> login -> /v1 (rag.web.completions)
-                                                                        -> /upload (rag.web.uploads)
+    request -> host, origin -> known route -> size of the body -> login -> /v1 (rag.web.server.completions)
+                                                                        -> /upload (rag.web.server.uploads)
                                                                         -> known call -> the page (Gradio)
 
 SECURITY.md says what this promises. The command calls ``serve``.

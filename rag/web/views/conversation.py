@@ -63,7 +63,7 @@ def _described(document: Listed) -> str:
 
 
 def conversation_html(turns: Sequence[Turn]) -> str:
-    """Return the turns that are done, oldest first; markers point to the cards of ``evidence_view``."""
+    """Return the turns that are done, oldest first; markers point to the cards of ``views.evidence``."""
     articles = "".join(
         f'<article class="turn" id="turn-{number}" {_kept(turn, number)}>'
         f'<h2 class="question">{escaped(turn.question)}</h2>{_asked_as(turn)}{_reply(turn, number)}'

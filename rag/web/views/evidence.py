@@ -1,7 +1,7 @@
 """The evidence beside a conversation as HTML: a card for each quote, and what came nearest where nothing answers.
 
 Pure functions from values to strings. ``rag.web.page`` calls it. Cards are named ``turn-N-note-M``, which is where the
-markers of ``conversation_view`` point.
+markers of ``views.conversation`` point.
 """
 
 from collections.abc import Iterator, Sequence
