@@ -13,7 +13,7 @@ LOCAL_STAMP := $(VENV)/.installed-local
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run llm test lint eval bench train screenshots schemas clean chromium
+.PHONY: help run llm test pytest lint eval bench train screenshots schemas clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,7 +35,10 @@ llm: $(LOCAL_STAMP) ## as run, with answers written by a local model; NAME=smoll
 
 # A file of tests stays in one process, which opens its models and servers once; the longest go first, as
 # tests/conftest.py has them. One thread each: those of several processes would wait for one another.
-test: lint chromium ## install with development tools, then lint and run all tests
+test: $(DEV_STAMP) chromium ## install with development tools, then run all tests, and lint beside them
+	@$(MAKE) --no-print-directory --jobs=2 lint pytest
+
+pytest:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(DEV_STAMP) ## format, lint, types and import rules, without the tests

@@ -25,7 +25,7 @@ _HOME = {
     "Claim": "rag.values",
     "Document": "rag.values",
     "Hit": "rag.values",
-    "IngestReport": "rag.index.ingestion",
+    "IngestReport": "rag.index",
     "Passage": "rag.values",
     "Rag": "rag.engine",
     "RagError": "rag.errors",

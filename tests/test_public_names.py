@@ -39,7 +39,8 @@ def test_type_checkers_see_the_same_names():
     declared = {
         alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert declared == {name: getattr(rag, name).__module__ for name in PUBLIC}
+    assert declared == rag._HOME
+    assert all(getattr(import_module(module), name) is getattr(rag, name) for name, module in declared.items())
 
 
 @pytest.mark.parametrize("name", ["Engine", "rag", "", "settings", "_nothing"])

@@ -25,7 +25,7 @@ from rag.errors import DocumentError, RagError
 from rag.index import IngestReport, OnProgress
 from rag.web.server.limits import READ_MEMORY_MB, READ_S, READ_S_PER_MB
 
-_NICE = 10  # a question is answered first, on the same cores
+_NICE = 5  # a question is answered first, on the same cores
 _MB = 1024 * 1024
 
 
