@@ -35,7 +35,7 @@ from rag.text.sentences import sentences
 from rag.text.tokens import Limit
 from rag.text.words import words
 from rag.values import Document, Span
-from rag.writing.refusals import is_refusal
+from rag.writing.model_refusals import is_refusal
 
 RULES = load_rules()
 SOURCE = (

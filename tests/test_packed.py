@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.models.packed import GROUP, _packed, _unpacked, read_packed, restored, rounded, write_packed
+from rag.models.packed_weights import GROUP, _packed, _unpacked, read_packed, restored, rounded, write_packed
 
 
 @given(st.sampled_from([4, 6]), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))

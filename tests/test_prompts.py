@@ -13,6 +13,7 @@ from rag.gate import written_sentences
 from rag.text.tokens import token_limit
 from rag.values import Document, Passage, Removed, Source, Span
 from rag.writing import prompt_hash
+from rag.writing.model_refusals import REFUSAL
 from rag.writing.prompts import (
     ANSWER_TOKENS,
     FAULTS,
@@ -24,7 +25,6 @@ from rag.writing.prompts import (
     room_for_passages,
     write_prompt,
 )
-from rag.writing.refusals import REFUSAL
 
 QUESTION = "Who became CEO?"
 SENTENCES = ("Ingrid Solberg became CEO.", "The plant in Gdansk was sold.", "Debt fell.")

@@ -3,7 +3,7 @@
 import pytest
 
 from rag.gate import written_sentences
-from rag.writing.refusals import REFUSAL, is_refusal, refuses
+from rag.writing.model_refusals import REFUSAL, is_refusal, refuses
 
 REFUSALS = [
     REFUSAL,

@@ -22,7 +22,7 @@ from evals.train.ablate import PARTS, as_bert, part, read_by_bert, small_reader
 from evals.train.batches import Batch, Table, batches, losses, read_table
 from evals.train.held_out import scores
 from rag.models.encoder import bundled_folder
-from rag.models.packed import read_packed
+from rag.models.packed_weights import read_packed
 from rag.models.reader import MARK, Reader
 
 FOX = ["The fox slept.", "It woke at seven and left the den.", "Nobody saw it go."]

@@ -16,7 +16,7 @@ from rag.models import SentenceEncoder
 from rag.records import ask_record
 from rag.values import Claim, Document, Passage, Source, Span
 from rag.writing import Draft, Material, rewrite, write
-from rag.writing.refusals import REFUSAL
+from rag.writing.model_refusals import REFUSAL
 
 TEXT = "The bridge over the Orle was opened in May 1932. Mira Quillon designed it. It cost 4 million crowns."
 OPENED, DESIGNED, COST = (Span(0, 48), Span(49, 74), Span(75, 100))

@@ -31,7 +31,7 @@ from transformers import MPNetForTokenClassification
 from transformers.utils import logging as transformers_logging
 
 from evals.train.batches import LOSSES, SHARES, Batch, Table, batches, losses, read_table
-from rag.models.packed import GROUP, restored, rounded, write_packed
+from rag.models.packed_weights import GROUP, restored, rounded, write_packed
 from rag.models.reader import LABELS, has_bf16
 
 CORES = len(os.sched_getaffinity(0))

@@ -2,7 +2,7 @@
 
 from rag.gate.claims import Supported, check, cite_written
 from rag.gate.markers import Written, settled, unmarked, visible, written_sentences
-from rag.gate.stored_answers import ClaimCheck, audit, read_records
+from rag.gate.verify import ClaimCheck, audit, read_records
 
 __all__ = [
     "ClaimCheck",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rag.errors import ModelUnavailable
 from rag.models.encoder import bundled_folder
-from rag.models.packed import read_packed
+from rag.models.packed_weights import read_packed
 
 CLS, PAD, SEP = 0, 1, 2
 SHIFT = 4  # MPNet's vocabulary is four words of its own, then BERT's, which the bundled encoder uses

@@ -20,7 +20,7 @@ from rag.errors import InvalidValue
 from rag.gate import unmarked
 from rag.text.tokens import MIN_LIMIT, token_limit
 from rag.values import Document, Fault, History, Passage, Removed, Source, Span
-from rag.writing.refusals import REFUSAL
+from rag.writing.model_refusals import REFUSAL
 
 ANSWER_TOKENS = 300  # enough for four sentences
 SPARE = 1.25  # other tokenizers count up to a quarter more than tiktoken's o200k_base in European languages

@@ -15,6 +15,7 @@ from rag.models import PassageEvidence, Support
 from rag.text.duplicates import says_the_same
 from rag.values import Claim, History, Removed, Source, Span
 from rag.writing.language_model import LanguageModel
+from rag.writing.model_refusals import is_refusal, refuses
 from rag.writing.prompts import (
     ANSWER_TOKENS,
     condense_prompt,
@@ -23,7 +24,6 @@ from rag.writing.prompts import (
     room_for_passages,
     write_prompt,
 )
-from rag.writing.refusals import is_refusal, refuses
 
 # A laptop reads about 45 tokens per second; 152 of 160 gold questions have evidence in the likeliest four passages.
 MAX_PASSAGES = 4
