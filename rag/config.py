@@ -1,6 +1,6 @@
-"""All settings, flat and frozen: each from an argument, from ``RAG_<NAME>`` in the environment, or from its default.
+"""All settings, flat and frozen. Each comes from an argument, from ``RAG_<NAME>`` in the environment or a default.
 
-An unknown ``RAG_…`` variable is an error: a typo must not silently mean the default.
+An unknown ``RAG_…`` variable is an error, so that a typo does not silently fall back to the default.
 """
 
 import difflib
@@ -14,12 +14,12 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag.errors import SettingsError
-from rag.options import MAX_TOP_K
+from rag.question_options import MAX_TOP_K
 
 BUNDLED_ENCODER = "all-MiniLM-L6-v2"
 SHAPING = ("encoder", "max_passage_tokens", "overlap_sentences")
-SECRET = frozenset({"llm_api_key", "auth"})  # leave the settings for the one place that needs them, and no other
-NOT_ANSWERING = SECRET | {"index_dir", "host", "port", "llm_timeout_s"}  # settings that change no answer
+SECRET = frozenset({"llm_api_key", "auth"})  # must not leave the settings except to the one place that needs them
+NOT_ANSWERING = SECRET | {"index_dir", "host", "port", "llm_timeout_s"}  # settings that cannot change an answer
 
 
 class Settings(BaseSettings):
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            if name in SECRET or "@" in str(first.get("input")):  # an address may hold a password
+            if name in SECRET or "@" in str(first.get("input")):  # a URL may contain a password
                 raise SettingsError(f"setting {name}: {first['msg'].lower()}") from None
             raise SettingsError(f"setting {name} is {first.get('input')!r}: {first['msg'].lower()}") from error
 
@@ -123,15 +123,16 @@ class Settings(BaseSettings):
         return bool(self.llm_base_url and self.llm_model)
 
     def shaping(self) -> dict[str, str | int]:
-        """Return the settings that shape what is in an index: opening it with others is an error."""
+        """Return the settings that shape the contents of an index; opening it with different ones is an error."""
         return {name: getattr(self, name) for name in SHAPING}
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    bare = name[4:].lower() if name.upper().startswith("RAG_") else name
-    close = difflib.get_close_matches(bare, known, n=1)
-    advice = f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}"
-    return f"unknown setting {name}: {advice}"
+    is_variable = name.upper().startswith("RAG_")
+    close = difflib.get_close_matches(name[4:].lower() if is_variable else name, known, n=1)
+    if not close:
+        return f"unknown setting {name}: known are: {', '.join(known)}"
+    return f"unknown setting {name}: did you mean {f'RAG_{close[0].upper()}' if is_variable else close[0]}?"
 
 
 def _digest(values: dict[str, Any]) -> str:

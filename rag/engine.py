@@ -1,7 +1,7 @@
-"""Footnote itself: ``Rag``, and the whole way of a question to an answer, in ``Rag.stream``.
+"""``Rag``, the entry point of Footnote. ``Rag.stream`` holds the whole pipeline from question to answer.
 
-Everything that asks (page, Python, command line, evaluation) comes through here. Heavy parts are opened when first
-needed.
+The page, the Python API, the command line and the evaluation all go through it. Models and index files are loaded on
+first use.
 """
 
 import datetime as dt
@@ -26,7 +26,8 @@ from rag.models import (
     piece_limit,
 )
 from rag.quoting import QuestionEvidence, cite_all, select
-from rag.results import ResultBuilder, nearest, no_evidence, nothing_found
+from rag.reasons import no_evidence, nothing_found
+from rag.result_builder import ResultBuilder, nearest
 from rag.retrieval import (
     RANKINGS,
     Filters,
@@ -54,28 +55,28 @@ from rag.values import (
 )
 from rag.writing import LanguageModel, Material, configured, first_word_s, rewrite, write
 
-_NAMED_IN_CHARS = 2000  # of the conversation's end, in which names are looked for
-_NAMES_FROM_SENTENCES = 200  # sentences of the corpus about the same, from which kinds of names are learnt
+_NAMED_IN_CHARS = 2000  # how much of the end of the conversation is searched for names
+_NAMES_FROM_SENTENCES = 200  # related corpus sentences from which the kinds of names are learned
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The pipeline has begun a stage; ``detail`` says so in words for a reader."""
+    """The pipeline has begun a stage; ``detail`` describes it for a reader."""
 
     name: str
     detail: str
 
 
-Event = Stage | Claim | Result  # in this order: stages, then the claims, then the result
+Event = Stage | Claim | Result  # yielded in this order: stages, claims, result
 
 
 class Rag:
-    """Documents in an index, and answers from them. One object serves many threads.
+    """An index of documents, and answers drawn from them. One instance can be shared by many threads.
 
-    The index is opened at each question, so that a finished ingest of another process is seen at the next one.
-    encoder, evidence, writer: models in the place of those that the settings name. rankings: those that retrieval
-    fuses; fewer than all are for measuring what each is worth. ``min_probability``: from which on the likeliest
-    sentence answers, by both settings that decide it.
+    Each question opens the newest state of the index, so an ingest finished by another process is visible to the next
+    question. encoder, evidence, writer: models to use instead of those named in the settings. rankings: the rankings
+    that retrieval fuses; pass a subset to measure what each contributes. ``min_probability``: the probability that the
+    likeliest sentence needs to count as an answer, derived from the two settings that determine it.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Rag:
         rankings: Sequence[Ranking] = RANKINGS,
     ) -> None:
         self.settings = settings or Settings()
-        self.has_own_encoder = encoder is not None  # which no other process can load by its name
+        self.has_own_encoder = encoder is not None  # another process cannot load it by name
         self._encoder = encoder or SentenceEncoder(self.settings.encoder, threads=self.settings.threads)
         self._evidence = evidence or TrainedEvidence(threads=self.settings.threads)
         self._writer = writer or configured(self.settings)
@@ -102,11 +103,11 @@ class Rag:
     def ingest(
         self, paths: Sequence[str | Path] = (), *, prune: bool = False, on_progress: OnProgress = lambda *_: None
     ) -> IngestReport:
-        """Bring the index up to date with files and folders; without any, with the files it already has.
+        """Bring the index up to date with files and folders or, if none are given, with the files it already has.
 
-        All of it becomes visible at once. A document that cannot be read is in the report and stops nothing else; what
-        is wrong with the index as a whole is raised (IndexLocked, IndexMismatch, IndexDamaged, StorageFull).
-        prune: also remove documents of these folders whose files are gone.
+        All changes become visible at once. A document that cannot be read is listed in the report and does not affect
+        the others; problems with the index as a whole are raised (IndexLocked, IndexMismatch, IndexDamaged,
+        StorageFull). prune: also remove documents of these folders whose files are gone.
         """
         return ingest(
             [Path(path) for path in paths],
@@ -118,26 +119,26 @@ class Rag:
         )
 
     def preview(self, paths: Sequence[str | Path]) -> Iterator[Prepared | DocumentError]:
-        """Yield what ``ingest`` would index, document by document; touches no index and loads no model."""
+        """Yield what ``ingest`` would index, document by document, without touching the index or loading a model."""
         preparer = Preparer(self.settings, partial(piece_limit, self._encoder))
         return preview([Path(path) for path in paths], preparer)
 
     def warm_up(self) -> None:
-        """Load the models now, so that the first question does not wait for them."""
+        """Load the models now so that the first question does not have to wait for them."""
         self.warm_up_encoder()
         self._evidence.warm_up()
 
     def warm_up_encoder(self) -> None:
-        """Load what an ingest needs."""
+        """Load the model that an ingest needs."""
         self._encoder.encode(["warm up"])
 
     @property
     def default_mode(self) -> Mode:
-        """How a question is answered that names no mode: written where a language model is configured."""
+        """The mode for questions that name none: "written" if a language model is configured, else "quotes"."""
         return "written" if self._writer else "quotes"
 
     def check_model(self) -> str | None:
-        """Ask the configured language model for a word; return None if it answers, else the line that says why not."""
+        """Ask the configured language model for one word; return None if it answers, else a line that says why not."""
         if self._writer is None:
             return "no language model is configured; set RAG_LLM_BASE_URL and RAG_LLM_MODEL"
         try:
@@ -147,39 +148,39 @@ class Rag:
         return None
 
     def close(self) -> None:
-        """Give the files of the index back; the next question opens them again."""
+        """Close the files of the index; the next question reopens them."""
         self.index.close()
 
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:
-        """Hold the catalogue as it is now: documents by their source, passages by their place, synonyms."""
+        """Open the current catalogue: documents by source, passages by position, synonyms."""
         with self.index.read() as snapshot:
             yield snapshot.catalog
 
     def check(self) -> int:
-        """Return the version of the index; raises IndexUnusable, as every question would, if it cannot be read."""
+        """Return the version of the index; raises IndexUnusable if it cannot be read, as any question would."""
         with self.index.read() as snapshot:
             return snapshot.generation
 
     def documents(self) -> list[Entry]:
-        """Return the documents of the index, by source."""
+        """Return the documents of the index, ordered by source."""
         with self.index.read() as snapshot:
             return list(snapshot.catalog.entries())
 
     def listing(self) -> list[Listed]:
-        """Return what a list shows of the documents, by source, without reading their texts."""
+        """Return a summary of each document, ordered by source, without reading the texts."""
         with self.index.read() as snapshot:
             return list(snapshot.catalog.listed())
 
     def entry(self, doc_id: str) -> Entry:
-        """Return one document with what was left out of it; raises KeyError for an id that the index does not have."""
+        """Return one document and its exclusions; raises KeyError if the id is not in the index."""
         with self.index.read() as snapshot:
             return snapshot.catalog.entry(doc_id)
 
     def remove(self, doc_ids: Iterable[str]) -> None:
-        """Take documents out of the index, all or none; their files stay. Raises KeyError for an id it does not have.
+        """Remove documents from the index, all or none; their files stay. Raises KeyError if an id is not in the index.
 
-        As for ``ingest``, what is wrong with the index as a whole is raised.
+        Problems with the index as a whole are raised, as in ``ingest``.
         """
         with self.index.write() as draft:
             for doc_id in doc_ids:
@@ -187,7 +188,7 @@ class Rag:
             draft.commit()
 
     def document(self, doc_id: str) -> Document:
-        """Return one document with its text; raises KeyError for an id that the index does not have."""
+        """Return one document with its text; raises KeyError if the id is not in the index."""
         with self.index.read() as snapshot:
             return snapshot.catalog.document(doc_id)
 
@@ -202,9 +203,9 @@ class Rag:
         since: dt.date | None = None,
         until: dt.date | None = None,
     ) -> list[Hit]:
-        """Return the passages nearest to a question, best first; none for a text without words.
+        """Return the passages nearest to a question, best first; nothing if the text has no words.
 
-        source: one document, or a folder of them. since, until: closed range of dates, undated documents excluded.
+        source: one document, or a folder of them. since, until: closed range of dates; undated documents are excluded.
         """
         filters = Filters(source and _readable(source), since, until)
         if top_k is not None and top_k < 1:
@@ -225,12 +226,12 @@ class Rag:
         since: dt.date | None = None,
         until: dt.date | None = None,
     ) -> Result:
-        """Answer from the documents, or say why not.
+        """Answer a question from the documents, or say why that is not possible.
 
         history: earlier turns, oldest first, as (question, answer text). mode: "quotes", or "written" by the language
-        model, which is the default where one is configured. Filters as for ``search``.
-        Raises UsageError for "written" without a model, IndexUnusable and ModelUnavailable. That the documents do not
-        answer is an Abstention, not an error; that a language model fails is a notice beside the quotes.
+        model; "written" is the default if a model is configured. Filters are the same as for ``search``.
+        Raises UsageError for "written" without a model, IndexUnusable and ModelUnavailable. If the documents hold no
+        answer, the result is an Abstention, not an error; if the language model fails, the quotes come with a notice.
         """
         events = self.stream(question, history=history, mode=mode, source=source, since=since, until=until)
         *_, result = events
@@ -247,14 +248,14 @@ class Rag:
         since: dt.date | None = None,
         until: dt.date | None = None,
     ) -> Iterator[Event]:
-        """Do what ``ask`` does and yield on the way: stages, then each checked claim, then the result."""
+        """Answer like ``ask``, yielding events along the way: stages, then each checked claim, then the result."""
         writer = self._writer_for(mode)
         filters = Filters(source and _readable(source), since, until)
         question = _readable(question)
         models = {"encoder": self._encoder.name, "evidence": self._evidence.name}
         asking = ResultBuilder(self.settings, question, models=models | ({"writer": writer.name} if writer else {}))
         told = [(_readable(asked), _readable(answered)) for asked, answered in history or []]
-        history = [turn for turn in told if not self._objection(turn[0])]  # "Thanks!" leads nowhere
+        history = [turn for turn in told if not self._objection(turn[0])]  # "Thanks!" is no context
         if reason := self._objection(question, follows=bool(history)):
             yield asking.abstain("question", reason)
             return
@@ -329,7 +330,7 @@ class Rag:
         )
 
     def _standalone(self, question: str, history: History, snapshot: Snapshot, writer: LanguageModel | None) -> str:
-        """Return the question made to stand alone: by the model that writes, else by rules."""
+        """Return a standalone version of the question, rewritten by the language model or else by rules."""
         rewritten = rewrite(question, history, model=writer) if history and writer else ""
         return rewritten or self._condense(question, history, snapshot)
 
@@ -344,7 +345,7 @@ class Rag:
         return condense(question, history, names=learn_names(sentences))
 
     def _parts(self, question: str, snapshot: Snapshot) -> list[str]:
-        """Return the questions asked in one, each made to stand alone after those before it."""
+        """Split a compound question into parts, each made standalone in the context of the parts before it."""
         asked: list[str] = []
         for part in parts(question):
             asked.append(self._condense(part, [(before, "") for before in asked], snapshot))
@@ -352,7 +353,7 @@ class Rag:
 
 
 def _readable(text: str) -> str:
-    """Return a text without lone surrogates, which JSON can bring and no database, file or page can take."""
+    """Replace lone surrogates, which JSON can contain but no database, file or page accepts."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,36 +1,36 @@
-"""Everything that can go wrong, as one tree; each message is one line: what happened, to what, what to do.
+"""All errors, in one tree. Each message is a single line: what happened, to what, and what to do about it.
 
     RagError                 exit code 1 unless said otherwise
     |- InvalidValue          a value that breaks an invariant; also a ValueError
     |- SettingsError         an unknown or impossible setting (exit code 2)
     |- UsageError            arguments that make no sense together (exit code 2)
     |- DocumentError         one input file or folder; the rest of the batch goes on
-    |  |- MissingPath        nothing is there
-    |  |- EmptyFolder        a folder without a document that can be read
-    |  |- UnreadableFile     the system refuses to read it
+    |  |- MissingPath        the path does not exist
+    |  |- EmptyFolder        a folder without a document of a known format
+    |  |- UnreadableFile     the operating system refuses to read the file
     |  |- UnsupportedFormat  no loader for this kind of file
-    |  |- UndecodableText    bytes that are no text in any encoding that could be told
-    |  |- EmptyDocument      nothing but white space, or nothing left after cleaning
-    |  |- FileTooLarge       above the limit, which is a setting
-    |  `- SourceTaken        another folder's document has this name in the index
+    |  |- UndecodableText    the bytes are not text in any encoding that could be detected
+    |  |- EmptyDocument      only white space, or nothing left after cleaning
+    |  |- FileTooLarge       above the ``max_file_mb`` setting
+    |  `- SourceTaken        a document from another folder has this name in the index
     |- IndexUnusable         the index as a whole
     |  |- IndexMissing       nothing has been ingested there
     |  |- IndexMismatch      built with other settings
-    |  |- IndexLocked        another writer is at work
-    |  |- IndexDamaged       files missing or not readable as what they should be
-    |  `- StorageFull        no space left; the index is as it was
-    |- ModelUnavailable      model files missing, or not the bytes they should be
-    |- ModelFailed           a language model that gave no answer, or not all of it
+    |  |- IndexLocked        another process is writing
+    |  |- IndexDamaged       files missing or corrupt
+    |  `- StorageFull        no space left; the index is unchanged
+    |- ModelUnavailable      model files missing, or with the wrong hash
+    |- ModelFailed           a language model that gave no answer or only part of one
     `- PortInUse             the page or a model server cannot bind
 
-Third-party exceptions are translated where the third party is called, with ``from``.
+Third-party exceptions are translated at the call site, with ``raise … from``.
 """
 
 from pathlib import Path
 
 
 class RagError(Exception):
-    """Root of all errors that a caller is meant to handle; ``str(error)`` is the line for the user."""
+    """Base class of all errors that a caller is meant to handle; ``str(error)`` is the line to show the user."""
 
     exit_code = 1
 
@@ -46,7 +46,7 @@ class SettingsError(RagError):
 
 
 class UsageError(RagError):
-    """Arguments that make no sense, alone or together."""
+    """Arguments that make no sense, on their own or together."""
 
     exit_code = 2
 
@@ -60,7 +60,7 @@ class DocumentError(RagError):
 
 
 class MissingPath(DocumentError):
-    """The path names nothing."""
+    """The path does not exist."""
 
 
 class EmptyFolder(DocumentError):
@@ -76,11 +76,11 @@ class UnsupportedFormat(DocumentError):
 
 
 class UndecodableText(DocumentError):
-    """The bytes are not text in any encoding that could be told."""
+    """The bytes are not text in any encoding that could be detected."""
 
 
 class EmptyDocument(DocumentError):
-    """No text, or none left after cleaning."""
+    """The document has no text, or none left after cleaning."""
 
 
 class FileTooLarge(DocumentError):
@@ -88,7 +88,7 @@ class FileTooLarge(DocumentError):
 
 
 class SourceTaken(DocumentError):
-    """A document of the same relative name, from another folder, is in the index."""
+    """A document with the same relative name from another folder is already in the index."""
 
 
 class IndexUnusable(RagError):
@@ -96,7 +96,7 @@ class IndexUnusable(RagError):
 
 
 class IndexMissing(IndexUnusable):
-    """No index, or an empty one."""
+    """There is no index, or it is empty."""
 
 
 class IndexMismatch(IndexUnusable):
@@ -108,11 +108,11 @@ class IndexLocked(IndexUnusable):
 
 
 class IndexDamaged(IndexUnusable):
-    """A file of the index is missing or is not what it should be."""
+    """A file of the index is missing or corrupt."""
 
 
 class StorageFull(IndexUnusable):
-    """The disk is full; the last committed state stays."""
+    """The disk is full; the last committed state is unchanged."""
 
 
 class ModelUnavailable(RagError):
@@ -124,4 +124,4 @@ class ModelFailed(RagError):
 
 
 class PortInUse(RagError):
-    """Another program listens where this one wants to."""
+    """Another program is already listening on the address."""

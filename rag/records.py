@@ -1,8 +1,8 @@
-"""Results as JSON objects: the one form in which they leave Footnote and come back, whatever the surface.
+"""Results as JSON objects: the only form in which results leave Footnote and are read back, on every surface.
 
 These models are the only description of the records. ``docs/schemas`` is generated from them (``make schemas``), MCP
-announces them, and ``rag verify`` and the page's stored conversations are read with them. A key that an earlier version
-did not write has a default; keys that are not known are passed over.
+announces them, and ``rag verify`` and the page's stored conversations are parsed with them. Keys that an earlier
+version did not write have defaults; unknown keys are ignored.
 """
 
 import datetime as dt
@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from rag.values import Abstention, Answer, Citation, EndedAt, Fault, Hit, Mode, Result, Span, Trace
 
 Record = dict[str, Any]
-_MAX_OFFSET = 2**40  # longer than any text, and a database takes it
+_MAX_OFFSET = 2**40  # larger than any text, and within what a database accepts
 
 
 class _Record(BaseModel):
-    """What all records share: in JSON every key is there, and no other."""
+    """Base class of all records; their JSON always has every key and no others."""
 
     model_config = ConfigDict(
         frozen=True, json_schema_serialization_defaults_required=True, json_schema_extra={"additionalProperties": False}
@@ -251,7 +251,7 @@ MODELS: Mapping[str, type[_Record]] = {
 
 
 def schema(name: str) -> Record:
-    """Return the JSON Schema of one of ``MODELS``, as ``docs/schemas`` has it."""
+    """Return the JSON Schema of one of ``MODELS``, as stored in ``docs/schemas``."""
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{name}.schema.json"}
     return about | MODELS[name].model_json_schema(mode="serialization")
 
@@ -291,7 +291,7 @@ def ask_record(result: Result, *, question_id: Any = None) -> Record:
 
 
 def citation_record(citation: Citation) -> CitationRecord:
-    """Return a citation."""
+    """Return the record of a citation."""
     return CitationRecord(
         marker=citation.marker,
         source=citation.source,
@@ -307,13 +307,13 @@ def citation_record(citation: Citation) -> CitationRecord:
 
 
 def error_record(message: str, *, question_id: Any = None) -> Record:
-    """Return what stands in a batch in the place of a line that could not be answered."""
+    """Return the record that replaces a batch line that could not be answered."""
     readable = message.encode("utf-8", "replace").decode("utf-8")
     return _dump(ErrorRecord(id=question_id, error=readable))
 
 
 def dumped(record: Mapping[str, Any]) -> str:
-    """Return the record as one line of JSON that any file takes: a lone surrogate, as in a broken id, becomes '?'."""
+    """Return the record as one line of JSON that any file accepts; lone surrogates, as in a broken id, become '?'."""
     return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
 
 
@@ -344,7 +344,7 @@ def _dump(record: _Record) -> Record:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it; keys in their order."""
+    """Return a value as plain JSON data, keeping the order of keys."""
     match value:
         case BaseModel():
             return {name: _plain(part) for name, part in value}

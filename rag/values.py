@@ -1,7 +1,7 @@
-"""The values that pass between the stages: frozen, checked by their constructors, free of any framework.
+"""The values passed between pipeline stages: frozen, validated by their constructors, free of any framework.
 
-What is guaranteed here and nowhere else: a citation quotes at least one character and exactly as many as its span
-covers, a claim has a citation, an answer has a claim. A text without evidence therefore cannot become an ``Answer``.
+This module alone guarantees that a citation quotes at least one character and exactly as many as its span covers, that
+a claim has a citation, and that an answer has a claim. Text without evidence therefore cannot become an ``Answer``.
 All offsets are half-open and count Unicode code points of ``Document.text``.
 """
 
@@ -15,10 +15,10 @@ from rag.errors import InvalidValue
 
 Via = Literal["dense", "lexical", "fused", "evidence"]
 Mode = Literal["quotes", "written"]
-Unit = Literal["passages", "sentences"]  # what is embedded and counted; a sentence finds, a passage is read
+Unit = Literal["passages", "sentences"]  # what is embedded and indexed; sentences are searched, passages are read
 UNITS: tuple[Unit, ...] = ("passages", "sentences")
-PAGE_BREAK = "\f"  # stands in a text where another page begins
-EndedAt = Literal["question", "index", "retrieve", "evidence", "gate"]  # the stage that found no answer
+PAGE_BREAK = "\f"  # marks the start of each further page in a text
+EndedAt = Literal["question", "index", "retrieve", "evidence", "gate"]  # the stage at which a question was refused
 History = list[tuple[str, str]]  # earlier turns, oldest first: (question, answer text)
 
 
@@ -55,7 +55,7 @@ class Span:
         return self.start < other.end and other.start < self.end
 
     def covers(self, other: "Span") -> bool:
-        """Whether every character of the other is in this one."""
+        """Whether this span contains every character of the other."""
         return self.start <= other.start and other.end <= self.end
 
 
@@ -65,18 +65,18 @@ def unit_id(doc_id: str, span: Span) -> str:
 
 
 def doc_id_of(unit_id: str) -> str:
-    """Return the document's part of a passage's or sentence's id."""
+    """Return the document id from the id of a passage or sentence."""
     return unit_id.partition(":")[0]
 
 
 def span_of(unit_id: str) -> Span:
-    """Return the span's part of a passage's or sentence's id."""
+    """Return the span from the id of a passage or sentence."""
     start, _, end = unit_id.partition(":")[2].partition("-")
     return Span(int(start), int(end))
 
 
 def percent(probability: float) -> str:
-    """Return a probability as it is shown: rounded down, so that none seems to reach what is asked for and does not."""
+    """Format a probability, rounded down so that it never appears to reach a threshold that it misses."""
     return f"{int(probability * 100)}%"
 
 
@@ -85,7 +85,7 @@ class Document:
     """A loaded text and what is known about it; ``text`` never changes after loading.
 
     source: path relative to the ingested folder, with forward slashes.
-    inferred: field name -> why its value is an inference, for fields not read off the document itself.
+    inferred: field name -> how its value was inferred, for fields not read from the document itself.
     """
 
     id: str
@@ -100,18 +100,18 @@ class Document:
     inferred: Mapping[str, str] = field(default_factory=dict)
 
     def page_of(self, offset: int) -> int | None:
-        """Return the page, from 1, that a character stands on; None for a text without pages."""
+        """Return the page (from 1) of a character; None for a text without pages."""
         return self.text.count(PAGE_BREAK, 0, offset) + 1 if PAGE_BREAK in self.text else None
 
     @staticmethod
     def id_for(source: str, text: str) -> str:
-        """Return 16 hex digits that name this text under this source: the same input has the same id everywhere."""
+        """Return an id of 16 hex digits for this text under this source; equal input gives an equal id everywhere."""
         return hashlib.sha256(f"{source}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Characters that cleaning leaves out of the passages, with the rule that did it and its reason."""
+    """Characters that cleaning keeps out of the passages, with the rule responsible and its reason."""
 
     span: Span
     rule: str
@@ -123,7 +123,7 @@ class Passage:
     """A stretch of whole sentences that is retrieved and read together.
 
     sentences: the quotable sentences inside ``span``, in order; a heading is in the span but not among them.
-    The last sentence of a passage may stand again as the first of the next one (overlap).
+    The last sentence of a passage may be repeated as the first of the next one (overlap).
     """
 
     id: str
@@ -142,7 +142,7 @@ class Passage:
 
     @staticmethod
     def id_for(doc_id: str, span: Span) -> str:
-        """Return the id of this span: made of content alone, so that adding twice changes nothing."""
+        """Return the id of this span, derived from content alone so that adding it twice changes nothing."""
         return unit_id(doc_id, span)
 
     def quote(self, span: Span) -> str:
@@ -153,7 +153,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A passage that a writer is given, and its document. The marker [n] means the n-th source."""
+    """A passage given to the language model, and its document. The marker [n] refers to the n-th source."""
 
     passage: Passage
     document: Document
@@ -161,9 +161,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage found for a question. ``rank`` counts from 1; what ``score`` means follows from ``via``.
+    """A passage found for a question. ``rank`` counts from 1; the meaning of ``score`` depends on ``via``.
 
-    sentence: the one of it that is likeliest to answer, for a passage that was read; ``score`` is its probability then.
+    sentence: for a passage that was read, the sentence likeliest to answer; ``score`` is then its probability.
     """
 
     passage: Passage
@@ -177,7 +177,7 @@ class Hit:
 
     @property
     def span(self) -> Span:
-        """What to look at: the sentence, or the whole passage where none was read for."""
+        """The sentence, or the whole passage if it was not read."""
         return self.sentence or self.passage.span
 
     @property
@@ -190,8 +190,8 @@ class Hit:
 class Citation:
     """Exact characters of one source.
 
-    marker: the footnote number, from 1. answer: the short answer inside. page: where the quote begins, from 1; None for
-    a source without pages.
+    marker: the footnote number, from 1. answer: the short answer inside the quote. page: the page (from 1) on which the
+    quote begins; None for a source without pages.
     """
 
     marker: int
@@ -230,7 +230,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One statement of an answer and the evidence for it: at least one citation, always."""
+    """One statement of an answer and its evidence: always at least one citation."""
 
     text: str
     citations: tuple[Citation, ...]
@@ -247,20 +247,20 @@ class Claim:
 
 Fault = Literal[
     "uncited",  # no marker
-    "fabricated",  # a marker that means no passage
+    "fabricated",  # a marker that refers to no passage
     "misquoted",  # text in quotation marks that the passage does not have
     "wrong number",  # a number, date, amount or unit that the passage does not have
-    "wrong name",  # a name that neither passage nor question has
-    "wrong speaker",  # what one person says, said of another
-    "negated",  # says no where the passage says yes, or the other way round
-    "unsupported",  # the evidence model does not find it in the passage
-    "off the question",  # true to its passage, but no answer to what was asked
+    "wrong name",  # a name found in neither the passage nor the question
+    "wrong speaker",  # one person's statement attributed to another
+    "negated",  # denies what the passage affirms, or the reverse
+    "unsupported",  # not supported by the passage according to the evidence model
+    "off the question",  # true to its passage but does not answer the question
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A written sentence that a check refused. fault: of which kind; detail: what exactly, in words for the reader."""
+    """A written sentence that a check rejected. fault: the kind of fault; detail: a description for the reader."""
 
     text: str
     fault: Fault
@@ -269,9 +269,9 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What produced a result, so that it can be produced again.
+    """What produced a result, so that it can be reproduced.
 
-    index_version: the generation of the index that was read; 0 means that none was.
+    index_version: the generation of the index that was read; 0 if no index was read.
     timings_ms: stage -> milliseconds, in the order the stages ran.
     """
 
@@ -284,10 +284,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Claims with their evidence: at least one claim, and every marker means one citation.
+    """Claims with their evidence: at least one claim, and every marker refers to exactly one citation.
 
-    mode: how the claims were made, which is not how they were asked for where a model failed; ``notice`` says so, as a
-    sentence for the reader. removed: what the gate refused of a written answer, in the order it was written.
+    mode: how the claims were made; it differs from the requested mode if the language model failed, and ``notice`` then
+    tells the reader so. removed: sentences of a written answer that the gate rejected, in the order they were written.
     """
 
     question: str
@@ -308,22 +308,22 @@ class Answer:
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        """All citations, once each, by marker."""
+        """All citations, each once, ordered by marker."""
         return tuple(sorted({c for claim in self.claims for c in claim.citations}, key=lambda c: c.marker))
 
     @property
     def text(self) -> str:
-        """The claims in order, a line each, every one followed by its markers: ``… [1][2]``."""
+        """The claims in order, one per line, each followed by its markers: ``… [1][2]``."""
         return "\n".join(claim.marked for claim in self.claims)
 
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """The documents do not answer, or the question cannot be asked of them.
+    """The documents do not answer the question, or it is not one that documents can answer.
 
     stage: where the question ended: question | index | retrieve | evidence | gate.
-    nearest: the sentences that came closest, likeliest first, each with its passage; empty where nothing was read.
-    removed, notice: as of an Answer.
+    nearest: the sentences that came closest, likeliest first, each with its passage; empty if nothing was read.
+    removed, notice: as in ``Answer``.
     """
 
     question: str

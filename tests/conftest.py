@@ -35,8 +35,8 @@ settings.load_profile("footnote")
 
 # Minutes each, and as files of few tests the last ones by pytest-xdist's own order, when one process has no more to do.
 LONGEST = (
-    "test_eval test_cli test_linear test_hostile test_engine test_page_flow test_surfaces test_index test_llm "
-    "test_page test_page_access test_bench test_bench_page test_no_egress test_page_library test_page_keeping test_mcp"
+    "test_eval test_page_library test_linear test_hostile test_page_flow test_page test_engine test_cli test_surfaces "
+    "test_bench_page test_language_model test_index test_encoder test_page_access test_no_egress test_bench test_mcp"
 ).split()
 
 

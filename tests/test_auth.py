@@ -157,3 +157,10 @@ def test_a_wrong_password_is_logged_without_it(accounts: Accounts, caplog: pytes
     assert "guesses from 192.0.2.1 are slowed" in caplog.text
     assert "hunter2" not in caplog.text
     assert "ann" not in caplog.text
+
+
+def test_a_colon_in_a_password_makes_no_second_name():
+    """Else guesses for "ann:a", "ann:b" and so on would be counted apart from those for "ann"."""
+    accounts = read_accounts("ann:se:cret")
+    assert accounts.admit("ann", "se:cret", address="1")
+    assert not accounts.admit("ann:se", "cret", address="1")

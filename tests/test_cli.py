@@ -305,7 +305,7 @@ def test_wrong_usage_is_told_in_one_line(arguments: list[str], said: str, small_
 
 
 SETTINGS = {
-    "unknown": ("RAG_TOPK", "7", "did you mean top_k?"),
+    "unknown": ("RAG_TOPK", "7", "did you mean RAG_TOP_K?"),
     "of another program": ("RAG_FROBNICATE", "1", "unknown setting RAG_FROBNICATE"),
     "out of range": ("RAG_TOP_K", "0", "top_k"),
     "no number": ("RAG_TOP_K", "many", "top_k"),

@@ -57,7 +57,7 @@ def test_an_argument_wins_over_the_environment(name: str, monkeypatch: pytest.Mo
 
 def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RAG_TOPK", "5")
-    with pytest.raises(SettingsError, match=r"^unknown setting RAG_TOPK: did you mean top_k\?$"):
+    with pytest.raises(SettingsError, match=r"^unknown setting RAG_TOPK: did you mean RAG_TOP_K\?$"):
         Settings()
 
 

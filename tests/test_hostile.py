@@ -264,6 +264,9 @@ def test_a_page_of_another_visitor_is_neither_heard_nor_called(visitor: httpx.Cl
         for query in (f"session_hash=abcdefgh&session_hash={session}", f"session%5fhash={session}", ""):
             assert other.get(f"/gradio_api/queue/data?{query}").status_code == 403, query
         assert other.get(f"/gradio_api/heartbeat/{session}").status_code == 403
+        for name in ("ask", "search"):  # Gradio takes a page's id for an event's
+            assert other.get(f"/gradio_api/call/{name}/{session}").status_code == 403
+            assert other.get(f"/gradio_api/call/{name}/victimpage1").status_code == 404
     assert call(visitor, names["opened"], [None], session=session).status_code == 200
 
 

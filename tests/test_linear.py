@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from growth import pieces, too_slow
 
+from rag.answer_text import answer_in
 from rag.documents.clean import exclusions, load_rules
 from rag.documents.describe import describe
 from rag.documents.formats.html import load_html
@@ -27,7 +28,6 @@ from rag.gate.rules.reversals import reverses, undone
 from rag.gate.rules.semantic_roles import turned
 from rag.gate.rules.shared_words import most_shared, moved, n_shared, overlap
 from rag.gate.rules.speakers import speakers
-from rag.plaintext import answer_in
 from rag.retrieval import condense, objection, parts, question_itself
 from rag.text.duplicates import says_the_same
 from rag.text.names import learn_names

@@ -16,9 +16,9 @@ from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult
 
 from rag import Rag, Settings
+from rag.answer_text import plain_text
 from rag.cli import main
 from rag.integrations.mcp import server
-from rag.plaintext import plain_text
 from rag.records import ask_record, search_record
 
 RAG = str(Path(sys.executable).parent / "rag")

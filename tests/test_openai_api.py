@@ -16,7 +16,7 @@ from openai import OpenAI
 from serving import ELECTION, OFF_TOPIC, Held, chat, served, until
 
 from rag import Abstention, Answer, Citation, Claim, Rag, Settings, Span
-from rag.plaintext import answer_in, plain_text
+from rag.answer_text import answer_in, plain_text
 from rag.records import ask_record
 from rag.values import Trace
 from rag.web.server.completions import _annotations

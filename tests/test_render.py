@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from rag import Rag, Settings
+from rag.answer_text import plain_text
 from rag.cli.render import hits_text, preview_record, preview_text, report_record, report_text, result_text
 from rag.documents import Prepared
 from rag.errors import EmptyDocument
 from rag.index import IngestReport
 from rag.models import SentenceEncoder
-from rag.plaintext import plain_text
 from rag.text.characters import printable
 from rag.values import Abstention, Answer, Citation, Claim, Document, Exclusion, Hit, Passage, Removed, Span, Trace
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -182,7 +183,8 @@ def test_a_login_ends_with_time_and_on_log_out(
     with served(small(auth=":".join(ANN))) as url:
         cookies = logged_in(url).cookies
         assert httpx.get(f"{url}/config", cookies=cookies).status_code == 200
-        httpx.post(f"{url}/logout", cookies=cookies)
+        ended = httpx.post(f"{url}/logout", cookies=cookies)
+        assert ended.headers["Clear-Site-Data"] == '"storage"'  # what this browser kept is not for the next user
         assert httpx.get(f"{url}/config", cookies=cookies).status_code == 401
         monkeypatch.setattr(sessions, "LOGIN_S", 0.0)
         cookies = logged_in(url).cookies
@@ -311,6 +313,29 @@ def test_a_client_that_owes_its_headers_is_given_up(url: str, monkeypatch: pytes
     monkeypatch.setattr(server, "_REQUEST_LINE_S", 0.2)
     assert exchanged(url, b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n") == b""
     assert exchanged(url, b"") == b""
+
+
+def test_a_later_request_of_a_connection_is_given_up_as_well(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server, "_REQUEST_LINE_S", 0.5)
+    with socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=30) as connection:
+        connection.sendall(b"GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
+        connection.sendall(b"G")
+        while connection.recv(65536):
+            pass  # until it is closed
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(guard, "_SILENCE_S", 0.5)
+    with socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=30) as connection:
+        connection.sendall(posted("/v1/chat/completions", "Content-Length: 1000"))
+        connection.settimeout(0.2)
+        answered = b""
+        while not answered:
+            connection.sendall(b" ")
+            with suppress(TimeoutError):
+                answered = connection.recv(65536)
+        assert answered.startswith(b"HTTP/1.1 408 ")
 
 
 def test_headers_have_an_end(url: str):

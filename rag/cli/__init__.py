@@ -1,4 +1,4 @@
-"""The command ``rag``: what it is asked, and what it prints."""
+"""The command line interface, ``rag``."""
 
 from rag.cli.commands import main
 

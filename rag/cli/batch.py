@@ -1,6 +1,6 @@
-"""JSONL in, JSONL out: one question a line, one record a line, in the same order and in constant memory.
+"""JSONL in, JSONL out: one question per line, one record per line, in the same order and in constant memory.
 
-A line that cannot be answered becomes a record with ``error`` and stops nothing.
+A line that cannot be answered becomes a record with ``error`` and does not affect the others.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import IO, Any, NoReturn
 from rag.errors import IndexUnusable, ModelUnavailable, RagError
 from rag.records import Record, dumped, error_record
 
-MAX_LINE_BYTES = 10 * 1024 * 1024  # a question with its history is some kilobytes
+MAX_LINE_BYTES = 10 * 1024 * 1024  # a question with its history takes a few kilobytes
 
 
 def run_batch(
@@ -21,10 +21,10 @@ def run_batch(
     *,
     on_progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> int:
-    """Write a record for each line that is not blank and return how many hold an error.
+    """Write a record for each line that is not blank, and return the number of records with an error.
 
-    What is wrong with the index or a model would be wrong for every line, so IndexUnusable and ModelUnavailable end the
-    run. on_progress: bytes read, bytes in all (0 for a pipe, which does not tell), and what is at work.
+    IndexUnusable and ModelUnavailable would recur on every line, so they end the run. on_progress: bytes read, total
+    bytes (0 for a pipe, whose size is unknown), and a label for the current work.
     """
     n_bytes, n_read, n_failed = _size(questions), 0, 0
     while raw := questions.readline(MAX_LINE_BYTES):
@@ -61,7 +61,7 @@ def _skip_line(questions: IO[bytes]) -> int:
 def _answered(raw: bytes, answer: Callable[[dict[str, Any]], Record]) -> Record:
     try:
         line = json.loads(raw, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested beyond reason
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested too deeply
         return error_record(f"line is not JSON: {str(error).splitlines()[0][:200]}")
     if not isinstance(line, dict):
         return error_record('line is not a JSON object; write {"id": …, "question": …}')
@@ -73,7 +73,7 @@ def _answered(raw: bytes, answer: Callable[[dict[str, Any]], Record]) -> Record:
         raise
     except RagError as error:
         return error_record(str(error), question_id=line.get("id"))
-    except Exception as error:  # noqa: BLE001 - this line's request ends here, and the others have theirs
+    except Exception as error:  # noqa: BLE001 - an error affects this line only
         return error_record(f"unexpected {type(error).__name__}: {error}", question_id=line.get("id"))
 
 

@@ -1,7 +1,7 @@
-"""The command ``rag``: arguments in, text or JSON out; all work is done by ``rag.engine`` and ``evals``.
+"""The command ``rag``: arguments in, text or JSON out. The work is done by ``rag.engine`` and ``evals``.
 
-Every error is one line on standard error. Exit codes: 0 done (that the documents do not answer is done, too), 1
-failure, 2 usage. Heavy modules are imported inside the commands, so that ``rag --help`` answers at once.
+Every error is one line on standard error. Exit codes: 0 success (including a refusal to answer), 1 failure, 2 usage.
+Heavy modules are imported inside the commands, so that ``rag --help`` responds immediately.
 """
 
 import logging
@@ -17,7 +17,7 @@ import typer
 from rag.cli import models
 from rag.cli.terminal import UNWRAPPED_COLUMNS, fail, progress
 from rag.errors import DocumentError, RagError, UsageError
-from rag.options import MAX_TOP_K, MODE, SINCE, SOURCE, TOP_K, UNTIL, filters
+from rag.question_options import MAX_TOP_K, MODE, SINCE, SOURCE, TOP_K, UNTIL, filters
 
 if TYPE_CHECKING:
     from rag.engine import Rag
@@ -30,9 +30,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models.app, name="models")
-INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+INTERRUPTED = 130  # 128 plus the signal number, by shell convention
 _SHOWN_PROBLEMS = 10  # of a gold file; the last line counts them all
-ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports the child only
+ClickUsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer exports only the subclass
 
 IndexOption = Annotated[
     Path | None, typer.Option("--index", readable=False, help="Folder of the index; RAG_INDEX_DIR, else .footnote.")
@@ -274,19 +274,19 @@ def _say(value: Any, *, as_json: bool, record: Callable[[Any], "Record"], text: 
 
     from rag.records import dumped
 
-    # Into a file or a pipe a quote goes in one line: wrapping would put line ends where its source has none.
+    # Do not wrap quotes in a file or a pipe: that would add line ends that are not in the source.
     width = None if sys.stdout.isatty() else UNWRAPPED_COLUMNS
     if as_json:
         visible = dumped(record(value)) + "\n"
     else:
         console = Console(highlight=False, markup=False, emoji=False, width=width)
-        with console.capture() as captured:  # rich would end the program itself where nobody reads on
+        with console.capture() as captured:  # rich would exit by itself on a broken pipe
             console.print(text(value))
         visible = captured.get()
     try:
         sys.stdout.write(visible)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has gone, as in `rag search … | head -1`; what it wanted it has
+    except BrokenPipeError:  # the reader has all it wanted, as in `rag search … | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -312,7 +312,7 @@ def _is_batch(question: str | None, batch: Path | None, out: Path | None) -> boo
 
 
 def _run_batch(batch: Path | None, out: Path | None, answer: Callable[[dict[str, Any]], "Record"]) -> int:
-    """Answer line by line, in constant memory; return 1 if any line could not be answered."""
+    """Answer line by line in constant memory; return 1 if any line could not be answered."""
     from rag.cli.batch import run_batch
 
     assert batch is not None

@@ -1,7 +1,6 @@
-"""The commands ``rag models``: which language model is configured and whether it answers, and local ones.
+"""The commands ``rag models``: check the configured language model, and manage local ones.
 
-Arguments in, text out, as in ``rag.cli.commands``, of which this is a part; the work is done by
-``rag.writing.language_model`` and ``rag.integrations.local_models``.
+The work is done by ``rag.writing.language_model`` and ``rag.integrations.local_models``.
 """
 
 import os
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from rag.integrations.local_models import LocalModel
 
 app = typer.Typer(help="See which language model is configured and whether it answers; pull and serve local ones.")
-DEFAULT_PORT = 8080  # llama.cpp's usual one
-SLOW_TIMEOUT_S = 300  # two cores read some 45 tokens a second, and passages are up to 3,000
+DEFAULT_PORT = 8080  # llama.cpp's default
+SLOW_TIMEOUT_S = 300  # two cores read some 45 tokens per second, and the passages take up to 3,000
 _ENDINGS = {signal.SIGINT, signal.SIGTERM}  # Ctrl-C, and what ends a background job
 
 NameArgument = Annotated[str, typer.Argument(help="As rag models lists it.")]
@@ -71,10 +70,10 @@ def serve(
         sys.stdout.write(f"{name} answers until Ctrl-C. For Footnote, in another terminal:\nexport {exports}\n")
         sys.stdout.flush()
         signal.sigwait(_ENDINGS)
-        os._exit(0)  # nothing is to be kept, and the server's own end may not come
+        os._exit(0)  # nothing needs saving, and the server may not shut down by itself
 
-    # Held back until they are waited for, so that none is lost or comes in between; by the server's threads too, which
-    # begin later.
+    # Block the signals until sigwait, so that none is lost or interrupts the start. The server's threads start later
+    # and inherit the mask.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     serve_model(model, path, port=port, use=until_ended)
 
@@ -84,7 +83,7 @@ def _described(model: "LocalModel") -> str:
 
 
 def _answering(settings: "Settings") -> str:
-    """Ask the configured model for a word. Raises ModelFailed, whose line says why it does not answer."""
+    """Ask the configured model for one word. Raises ModelFailed, which says why it does not answer."""
     from rag.writing import configured, first_word_s
 
     model = configured(settings)

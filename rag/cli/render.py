@@ -1,4 +1,4 @@
-"""Values as text for a terminal. What comes from a document is shown as plain characters, never as control codes."""
+"""Renders values as text for a terminal. Text from documents is shown as plain characters, never as control codes."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from rag.answer_text import NEAREST, REFUSED, footnote, hit_place, score, snippet
 from rag.documents import Prepared
 from rag.errors import DocumentError
 from rag.gate import ClaimCheck
 from rag.index import IngestReport
-from rag.plaintext import NEAREST, REFUSED, footnote, hit_place, score, snippet
 from rag.records import Record, VerdictRecord, VerifyRecord
 from rag.text.characters import printable
 from rag.values import Abstention, Answer, Claim, Exclusion, Hit, Removed, Result
@@ -35,8 +35,8 @@ def _removed(item: Removed) -> Text:
 
 
 def _claim(claim: Claim) -> Text:
-    """Return a claim with its markers; where it is a quote, the short answer in it is bold."""
-    text = Text(printable(claim.text))  # as many characters as before
+    """Return a claim with its markers; if it is a quote, the short answer in it is bold."""
+    text = Text(printable(claim.text))  # keeps the number of characters, so offsets stay valid
     first = claim.citations[0]
     if first.answer and first.quote == claim.text:
         text.stylize("bold", first.answer.start - first.span.start, first.answer.end - first.span.start)
@@ -63,7 +63,7 @@ def _hit(hit: Hit) -> RenderableType:
 
 
 def verdicts_text(verdicts: Sequence[ClaimCheck]) -> RenderableType:
-    """Return a line for each claim, and below it what is wrong with it."""
+    """Return a line for each claim, followed by its faults."""
     if not verdicts:
         return Text("No claims to check.")
     return Group(*map(_verdict, verdicts))
@@ -78,7 +78,7 @@ def _verdict(verdict: ClaimCheck) -> Text:
 
 
 def verdicts_record(verdicts: Sequence[ClaimCheck]) -> Record:
-    """Return whether all claims stand, and each with what is wrong with it; a claim of "" is the record itself."""
+    """Return whether all claims stand, and the faults of each; the claim "" stands for the record itself."""
     found = [
         VerdictRecord(question=v.question, claim=v.claim, stands=not v.faults, faults=list(v.faults)) for v in verdicts
     ]
@@ -86,7 +86,7 @@ def verdicts_record(verdicts: Sequence[ClaimCheck]) -> Record:
 
 
 def report_text(report: IngestReport) -> RenderableType:
-    """Return what an ingest did, in a line or two."""
+    """Return a summary of an ingest on one line."""
     counts = [
         f"{len(sources)} {what}"
         for what in ("added", "updated", "unchanged", "removed", "failed")
@@ -96,7 +96,7 @@ def report_text(report: IngestReport) -> RenderableType:
 
 
 def report_record(report: IngestReport) -> Record:
-    """Return what an ingest did."""
+    """Return the record of an ingest."""
     return {
         "added": list(report.added),
         "updated": list(report.updated),
@@ -135,7 +135,7 @@ def _excluded(exclusion: Exclusion, text: str) -> Text:
 
 
 def preview_record(previews: Sequence[Prepared | DocumentError]) -> Record:
-    """Return the same as ``preview_text``, with the reason of each rule."""
+    """Return the contents of ``preview_text`` as a record, with the reason for each rule."""
     return {"documents": [_preview_record(item) for item in previews]}
 
 

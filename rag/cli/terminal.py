@@ -1,6 +1,6 @@
-"""What programs of this project show on a terminal beside their results: progress, and errors of one line.
+"""Progress bars and one-line errors for the command line programs of this project.
 
-rich is imported when a bar is first needed.
+rich is imported only when a progress bar is needed.
 """
 
 import sys
@@ -13,18 +13,18 @@ from rag.text.characters import printable
 if TYPE_CHECKING:
     from rag.index import OnProgress
 
-UNWRAPPED_COLUMNS = 1_000_000  # of a file or pipe, where nothing is to be wrapped
+UNWRAPPED_COLUMNS = 1_000_000  # width for files and pipes, where nothing should wrap
 
 
 def fail(line: str, code: int, *, program: str = "rag") -> int:
-    """Say on standard error what went wrong, in one line, and return the exit code."""
+    """Print a one-line error to standard error and return the exit code."""
     sys.stderr.write(f"{program}: {printable(' '.join(line.split()))}\n")
     return code
 
 
 @contextmanager
 def progress() -> Iterator["OnProgress"]:
-    """Show how far the work is on a terminal, and nothing elsewhere."""
+    """Show a progress bar on a terminal, and nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

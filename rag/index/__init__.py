@@ -1,4 +1,4 @@
-"""What is kept of the documents on disk, and how it is brought up to date and read."""
+"""The index on disk: storage, updates and retrieval."""
 
 from rag.index.bm25 import Query
 from rag.index.catalog import Catalog, Entry, Listed

@@ -1,6 +1,6 @@
-"""BM25 over units of text, kept in files that are mapped into memory and changed only by writing new ones.
+"""BM25 over units of text, stored in memory-mapped files that are replaced rather than modified.
 
-A query comes as stems that are alternatives of one another.
+A query consists of parts, each with alternative stems.
 """
 
 from collections import Counter
@@ -24,25 +24,25 @@ Texts = Sequence[tuple[str, str]]  # (unit id, text)
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Stems that together express a part of the question, and how much they count."""
+    """Stems that together express a part of the question, and their weight."""
 
     stems: tuple[str, ...]
     weight: float = 1.0
 
 
-Query = Sequence[Sequence[Alternative]]  # each part is worth its best alternative; the parts add up
+Query = Sequence[Sequence[Alternative]]  # a part scores as its best alternative; parts add up
 
 
 class _Bm25(bm25s.BM25):  # type: ignore[misc]  # bm25s publishes no types
-    """bm25s over words that are already counted.
+    """bm25s over precomputed word counts.
 
-    bm25s counts in Python, 3.5 s for 160,000 units, and adding one document must not pay that again. It offers its
-    index construction for overriding; scoring and files are its own.
+    bm25s counts in Python, which takes 3.5 s for 160,000 units and would be repeated for each added document. Only the
+    index construction is overridden; scoring and file handling are bm25s's own.
     """
 
     @classmethod
     def over(cls, matrix: "_Counts", vocabulary: dict[str, int]) -> "_Bm25":
-        """Score every (stem, unit) pair by Lucene's BM25 (Kamphuis et al., ECIR 2020)."""
+        """Score every (stem, unit) pair with Lucene's BM25 variant (Kamphuis et al., ECIR 2020)."""
         scorer = cls(k1=K1, b=B, method="lucene")
         n_units, df = len(matrix.lengths), np.diff(matrix.indptr)
         idf = np.log1p((n_units - df + 0.5) / (df + 0.5))
@@ -56,7 +56,7 @@ class _Bm25(bm25s.BM25):  # type: ignore[misc]  # bm25s publishes no types
         }
         scorer.vocab_dict = vocabulary
         scorer.unique_token_ids_set = set(vocabulary.values())
-        scorer.nonoccurrence_array = None  # other variants of BM25 need it
+        scorer.nonoccurrence_array = None  # needed only by other variants of BM25
         return scorer
 
 
@@ -64,7 +64,7 @@ class _Bm25(bm25s.BM25):  # type: ignore[misc]  # bm25s publishes no types
 class _Counts:
     """How often each stem occurs in each unit, sorted by stem: stem i fills rows indptr[i] to indptr[i + 1].
 
-    lengths: words a unit. unit, count: one row for each (stem, unit) pair that occurs.
+    lengths: words per unit. unit, count: one row for each (stem, unit) pair that occurs.
     """
 
     lengths: Ints
@@ -85,7 +85,7 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class UnitIndex:
-    """BM25 over all passages, or over all sentences. ids: a unit's id by its number."""
+    """BM25 over all passages or all sentences. ids: unit number -> unit id."""
 
     ids: tuple[str, ...]
     counts: _Counts
@@ -93,24 +93,24 @@ class UnitIndex:
 
     @classmethod
     def over(cls, ids: tuple[str, ...], counts: _Counts, vocabulary: dict[str, int]) -> "UnitIndex":
-        """Return the index of counted words."""
+        """Build the index from word counts."""
         return cls(ids, counts, _Bm25.over(counts, vocabulary))
 
     @classmethod
     def empty(cls) -> "UnitIndex":
-        """Return the index of nothing."""
+        """Return an empty index."""
         nothing = np.zeros(0, dtype=np.int32)
         return cls.over((), _Counts(nothing, np.zeros(1, dtype=np.int64), nothing, nothing), {})
 
     def changed(self, *, without: frozenset[str], added: Texts) -> "UnitIndex":
-        """Return the index with the units of some documents taken out and new units put in."""
+        """Return a copy of the index without the units of some documents and with new units added."""
         old = self.counts
         kept = np.fromiter((doc_id_of(i) not in without for i in self.ids), dtype=bool, count=len(self.ids))
         rows = kept[old.unit]
         renumbered = (np.cumsum(kept, dtype=np.int32) - 1)[old.unit[rows]] if len(rows) else old.unit
         vocabulary = dict(self.scorer.vocab_dict)
         lengths, stem, unit, count = _count(added, vocabulary, first_unit=int(kept.sum()))
-        # stems that only removed documents had go with them
+        # drop stems that occur only in removed documents
         used, numbers = np.unique(np.concatenate([old.stem[rows], stem]), return_inverse=True)
         names = list(vocabulary)
         return UnitIndex.over(
@@ -126,7 +126,7 @@ class UnitIndex:
         )
 
     def save(self, folder: Path) -> None:
-        """Write into a folder that does not exist yet."""
+        """Write the index to a folder that does not exist yet."""
         self.scorer.save(folder, show_progress=False)
         np.save(folder / "lengths.npy", self.counts.lengths)
         np.save(folder / "count.npy", self.counts.count)
@@ -134,7 +134,7 @@ class UnitIndex:
 
     @classmethod
     def load(cls, folder: Path) -> "UnitIndex":
-        """Open a saved index: arrays are mapped, not read."""
+        """Open a saved index; arrays are memory-mapped, not read."""
         scorer = _Bm25.load(folder, mmap=True, show_progress=False)
         ids = (folder / "ids.txt").read_text(encoding="ascii")
         lengths, count = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("lengths", "count"))
@@ -148,21 +148,21 @@ class UnitIndex:
             best = np.zeros_like(total)
             for alternative in part:
                 stems = self.scorer.get_tokens_ids(alternative.stems)
-                if stems:  # their mean: a name of three words is not worth three names
+                if stems:  # the mean, so that a name of three words does not count as three names
                     weight = alternative.weight / len(alternative.stems)
                     best = np.maximum(best, weight * self.scorer.get_scores_from_ids(stems))
             total += best
         return total
 
     def idf(self, stem: str) -> float:
-        """Return how rare a stem is, from 0; an unknown one is as rare as one that occurs in a single unit."""
+        """Return the rarity of a stem (from 0); an unknown stem counts as occurring in a single unit."""
         number = self.scorer.vocab_dict.get(stem)
         df = 1 if number is None else int(self.counts.indptr[number + 1] - self.counts.indptr[number])
         return float(np.log1p((len(self.ids) - df + 0.5) / (df + 0.5))) if self.ids else 0.0
 
 
 def _count(texts: Texts, vocabulary: dict[str, int], *, first_unit: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return lengths, and (stem, unit, count) in columns; new stems are added to the vocabulary."""
+    """Return lengths and the columns (stem, unit, count); new stems are added to the vocabulary."""
     lengths: list[int] = []
     rows: list[tuple[int, int, int]] = []
     for number, (_, text) in enumerate(texts, start=first_unit):

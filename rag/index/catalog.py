@@ -1,8 +1,8 @@
 """The catalogue of an index: documents, passages and which files hold their vectors, in one SQLite database.
 
-Its COMMIT is the commit of the whole index. Vectors and lexical files are written beside it first, under names that no
-reader knows; the transaction that names them is what makes them exist. A reader works inside one read transaction and
-so sees one generation, whatever a writer does meanwhile (SQLite's write-ahead log).
+Its COMMIT commits the whole index. Vectors and lexical files are written first, under names that no reader knows, and
+become visible through the transaction that names them. A reader works inside one read transaction and so sees a single
+generation, regardless of concurrent writers (SQLite's write-ahead log).
 """
 
 import datetime as dt
@@ -40,10 +40,11 @@ CREATE TABLE synonyms (root TEXT NOT NULL, names TEXT NOT NULL);
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document as the catalogue keeps it.
+    """A document as stored in the catalogue.
 
-    root: folder it was ingested from. recipe: hash of what turned its text into passages; if it differs, split again.
-    segment: number of the vector files that hold its passages. added_at: when this text was ingested, UTC.
+    root: folder it was ingested from. recipe: hash of everything that determines how its text is split into passages; a
+    document with a different hash is split again. segment: number of the vector files with its passages. added_at: when
+    this text was ingested, UTC.
     """
 
     document: Document
@@ -58,7 +59,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a list of documents shows of one; a library of thousands is listed without reading a single text.
+    """The summary of a document in a list; thousands of documents can be listed without reading their texts.
 
     root: folder it was ingested from. added_at: when this text was ingested, UTC. n_excluded: lines left out.
     """
@@ -76,7 +77,7 @@ class Listed:
 
 @contextmanager
 def translated(folder: Path) -> Iterator[None]:
-    """Turn SQLite's errors into the index's own."""
+    """Translate SQLite's errors into index errors."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -91,18 +92,18 @@ def translated(folder: Path) -> Iterator[None]:
 
 
 def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
-    """Open the database file, which may be new; the caller begins and ends transactions."""
+    """Open the database file, creating it if needed; the caller manages transactions."""
     connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
     if writing:
-        connection.execute("PRAGMA journal_mode = WAL")  # readers go on while a writer writes
-        connection.execute("PRAGMA synchronous = FULL")  # a commit that was reported survives a power cut
+        connection.execute("PRAGMA journal_mode = WAL")  # readers can read during a write
+        connection.execute("PRAGMA synchronous = FULL")  # a reported commit survives a power cut
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")  # a deleted document leaves no text behind in the file
+        connection.execute("PRAGMA secure_delete = ON")  # deleted documents leave no text in the file
     return connection
 
 
 class Catalog:
-    """Statements over one connection, inside a transaction that the caller holds."""
+    """Queries on one connection, inside a transaction held by the caller."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -110,7 +111,7 @@ class Catalog:
     # -- whole index -------------------------------------------------------------------------------------------------
 
     def create(self, shaping: dict[str, str | int]) -> None:
-        """Make the tables in an empty database, as generation 0."""
+        """Create the tables in an empty database, as generation 0."""
         for statement in _SCHEMA.split(";"):
             self._db.execute(statement)
         self._set("format", str(FORMAT))
@@ -119,7 +120,7 @@ class Catalog:
         self._set("lexical", "0")
 
     def exists(self) -> bool:
-        """Whether the tables have been made."""
+        """Whether the tables have been created."""
         return bool(self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone())
 
     @property
@@ -155,16 +156,16 @@ class Catalog:
         self._db.execute("COMMIT")
 
     def files(self) -> set[tuple[str, int]]:
-        """Return the files of this generation as (kind, number)."""
+        """Return the files of this generation, as (kind, number)."""
         return {("vectors", segment) for segment in self.segments()} | {("lexical", self.lexical)} - {("lexical", 0)}
 
     def retired(self, *, since: float) -> set[tuple[str, int]]:
-        """Return the files that commits after ``since`` put out of use, which a question under way may still read."""
+        """Return the files retired by commits after ``since``, which a running question may still be reading."""
         rows = self._db.execute("SELECT kind, number FROM retired WHERE at > ?", (since,))
         return {(kind, number) for kind, number in rows}
 
     def forget_retired(self, *, until: float) -> None:
-        """Forget files put out of use until then."""
+        """Forget files retired up to ``until``."""
         self._db.execute("DELETE FROM retired WHERE at <= ?", (until,))
 
     def segments(self) -> tuple[int, ...]:
@@ -172,11 +173,11 @@ class Catalog:
         return tuple(row[0] for row in self._db.execute("SELECT segment FROM segments ORDER BY segment"))
 
     def synonyms(self) -> tuple[tuple[str, ...], ...]:
-        """Return the groups of names that mean the same, from all ingested folders."""
+        """Return the groups of synonymous names from all ingested folders."""
         return tuple(tuple(json.loads(row[0])) for row in self._db.execute("SELECT names FROM synonyms ORDER BY rowid"))
 
     def set_synonyms(self, root: str, groups: Iterable[Sequence[str]]) -> bool:
-        """Replace the groups of one folder; return whether they differ from what was there."""
+        """Replace the groups of one folder; return whether they changed."""
         rows = [json.dumps(list(names), ensure_ascii=False) for names in groups]
         known = self._db.execute("SELECT names FROM synonyms WHERE root = ? ORDER BY rowid", (root,))
         if [row[0] for row in known] == rows:
@@ -188,30 +189,30 @@ class Catalog:
     # -- documents ---------------------------------------------------------------------------------------------------
 
     def entries(self) -> Iterator[Entry]:
-        """Yield all documents by source, one text in memory at a time."""
+        """Yield all documents, ordered by source, with one text in memory at a time."""
         yield from map(_entry, self._db.execute(f"SELECT {_ENTRY} FROM documents ORDER BY source"))
 
     def listed(self) -> Iterator[Listed]:
-        """Yield all documents by source, without their texts."""
+        """Yield all documents, ordered by source, without their texts."""
         yield from map(_listed, self._db.execute(f"SELECT {_LISTED} FROM documents ORDER BY source"))
 
     def entry_by_source(self, source: str) -> Entry | None:
-        """Return the document of that name."""
+        """Return the document with this source."""
         row = self._db.execute(f"SELECT {_ENTRY} FROM documents WHERE source = ?", (source,)).fetchone()
         return _entry(row) if row else None
 
     def document_by_source(self, source: str) -> Document | None:
-        """Return the document of that name with its text."""
+        """Return the document with this source and its text."""
         entry = self.entry_by_source(source)
         return entry.document if entry else None
 
     def sources(self) -> dict[str, tuple[str, str]]:
-        """Return source -> (doc_id, root), by source."""
+        """Return source -> (doc_id, root), ordered by source."""
         rows = self._db.execute("SELECT source, doc_id, root FROM documents ORDER BY source")
         return {source: (doc_id, root) for source, doc_id, root in rows}
 
     def entry(self, doc_id: str) -> Entry:
-        """Return one document and what is known of it; raises KeyError for an unknown id."""
+        """Return one document and its metadata; raises KeyError for an unknown id."""
         row = self._db.execute(f"SELECT {_ENTRY} FROM documents WHERE doc_id = ?", (doc_id,)).fetchone()
         if row is None:
             raise KeyError(doc_id)
@@ -231,9 +232,9 @@ class Catalog:
         return int(self._db.execute(query, (segment,)).fetchone()[0])
 
     def doc_ids(self, *, source: str | None, since: dt.date | None, until: dt.date | None) -> frozenset[str]:
-        """Return the documents of that source (whole name, or a folder of it) dated inside the closed range.
+        """Return the documents of a source (a full name or a folder) dated within the closed range.
 
-        A document without a date is outside of every range.
+        A document without a date is outside every range.
         """
         where, values = ["1"], []
         if source is not None:
@@ -249,7 +250,7 @@ class Catalog:
         return frozenset(row[0] for row in rows)
 
     def put(self, entry: Entry, passages: Sequence[Passage]) -> None:
-        """Add a document with its passages, in the place of one with the same source."""
+        """Add a document with its passages, replacing one with the same source."""
         d = entry.document
         self._db.execute("DELETE FROM documents WHERE source = ?", (d.source,))
         self._db.execute(
@@ -291,17 +292,17 @@ class Catalog:
         )
 
     def move(self, doc_ids: Iterable[str], segment: int) -> None:
-        """Say that these documents' vectors are in another segment now."""
+        """Record that the vectors of these documents are now in another segment."""
         self._db.executemany("UPDATE documents SET segment = ? WHERE doc_id = ?", ((segment, d) for d in doc_ids))
 
     def remove(self, doc_id: str) -> None:
-        """Forget a document and its passages."""
+        """Delete a document and its passages."""
         self._db.execute("DELETE FROM documents WHERE doc_id = ?", (doc_id,))
 
     # -- passages ----------------------------------------------------------------------------------------------------
 
     def passages(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
-        """Return the passages of these ids, those that are there."""
+        """Return the passages with these ids, skipping unknown ones."""
         query = f"{_PASSAGE} WHERE passage_id = ?"
         rows = (self._db.execute(query, (passage_id,)).fetchone() for passage_id in passage_ids)
         return {row[0]: _passage(row) for row in rows if row}
@@ -311,8 +312,8 @@ class Catalog:
         return [_passage(row) for row in self._db.execute(f"{_PASSAGE} WHERE p.doc_id = ? ORDER BY first", (doc_id,))]
 
     def passage_at(self, doc_id: str, span: Span) -> Passage | None:
-        """Return the first passage that holds the whole span: for a sentence that stands in two, the one it closes."""
-        # Passages overlap by few sentences, so the ones around a place are the last few that begin before it.
+        """Return the first passage that contains the whole span: if a sentence is in two, the one that it ends."""
+        # Passages overlap by few sentences, so those around a position are the last few that begin before it.
         rows = self._db.execute(
             f"{_PASSAGE} WHERE p.doc_id = ? AND first <= ? ORDER BY first DESC LIMIT 8", (doc_id, span.start)
         )
@@ -339,7 +340,7 @@ _PASSAGE = (
 )
 
 
-def _entry(row: tuple) -> Entry:  # type: ignore[type-arg]  # sqlite3 gives rows no types
+def _entry(row: tuple) -> Entry:  # type: ignore[type-arg]  # sqlite3 rows are untyped
     document = Document(
         id=row[0],
         source=row[2],

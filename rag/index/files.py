@@ -1,4 +1,4 @@
-"""Which files an index consists of: numbered folders that never change once they are committed."""
+"""The files of an index: numbered folders that never change once committed."""
 
 import shutil
 import threading
@@ -13,7 +13,7 @@ _KINDS = ("vectors", "lexical")
 
 
 class IndexFiles:
-    """The files of an index folder; readers share what is open. Safe to share between threads."""
+    """The files of an index folder; readers share open files. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -23,7 +23,7 @@ class IndexFiles:
         self._lock = threading.Lock()
 
     def lexical_at(self, number: int) -> LexicalIndex:
-        """Return a word index; the last one asked for stays in memory."""
+        """Return a word index; the most recently used one stays in memory."""
         with self._lock:
             if self._lexical is None or self._lexical[0] != number:
                 self._lexical = (number, LexicalIndex.load(self.lexical_path(number)))
@@ -34,18 +34,18 @@ class IndexFiles:
         return self.folder / "lexical" / str(number)
 
     def next_number(self) -> int:
-        """Return a number that no files of any index at this path have had: readers keep files open by number."""
+        """Return a number never used by an index at this path, because readers keep files open by number."""
         used = (int(path.name) for kind in _KINDS for path in (self.folder / kind).glob("[0-9]*"))
         return max([time.time_ns() // 1_000_000, *(number + 1 for number in used)])
 
     def discard_all_but(self, needed: Collection[tuple[str, int]]) -> None:
-        """Delete numbered folders, except those that are needed, as (kind, number)."""
+        """Delete numbered folders except the needed ones, given as (kind, number)."""
         for kind in _KINDS:
             for path in (self.folder / kind).glob("[0-9]*"):
                 if (kind, int(path.name)) not in needed:
-                    shutil.rmtree(path, ignore_errors=True)  # a reader on Windows may hold it: the next writer tries
+                    shutil.rmtree(path, ignore_errors=True)  # a reader on Windows may hold it; the next writer retries
 
     def close(self) -> None:
-        """Give all files back."""
+        """Close all files."""
         self.segments.close()
         self._lexical = None

@@ -5,10 +5,10 @@
             lexical/<number>/    a word index, likewise
             writer.lock          held by the one writer
 
-A writer makes new files under new numbers, then commits the catalogue that names them. Killed before the commit, it
-leaves files that nobody names; the next writer deletes them. A reader takes the newest committed generation at each
-question. Segments are merged as in a log-structured index (O'Neil et al., 1996): a commit takes in those of about its
-own size, so that there are a logarithmic number of them and a large one is not rewritten for a small addition.
+A writer creates new files under new numbers, then commits the catalogue that names them. If it is killed before the
+commit, the next writer deletes the unnamed files. Each question reads the newest committed generation. Segments are
+merged as in a log-structured index (O'Neil et al., 1996): a commit absorbs segments of about its own size, so that
+their number stays logarithmic and a large one is not rewritten for a small addition.
 """
 
 import errno
@@ -26,11 +26,11 @@ from rag.index.files import IndexFiles
 from rag.index.snapshot import Snapshot
 from rag.index.transaction import Transaction
 
-_GRACE_S = 60.0  # what a commit replaces stays so long for questions under way, which take seconds at most
+_GRACE_S = 60.0  # how long replaced files stay for running questions, which take seconds at most
 
 
 class Index:
-    """An index folder; opens nothing until it is read or written. Safe to share between threads."""
+    """An index folder; nothing is opened until it is read or written. Thread-safe."""
 
     def __init__(self, folder: Path, *, shaping: dict[str, str | int]) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class Index:
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
-        """Hold the newest committed generation; raises IndexMissing, IndexMismatch or IndexDamaged."""
+        """Open the newest committed generation; raises IndexMissing, IndexMismatch or IndexDamaged."""
         if not self._files.catalog.is_file():
             raise IndexMissing(f"{self.folder}: no index there; run rag ingest PATH")
         with self._connection(writing=False) as connection:
@@ -60,7 +60,7 @@ class Index:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Hold the one writer's place; what was not committed is undone. Raises IndexLocked at once if taken."""
+        """Begin the only write transaction; uncommitted changes are undone. Raises IndexLocked at once if locked."""
         with _writable(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             with (
@@ -81,7 +81,7 @@ class Index:
                     transaction.close()
 
     def close(self) -> None:
-        """Give all files back."""
+        """Close all files."""
         self._files.close()
 
     @contextmanager
@@ -91,7 +91,7 @@ class Index:
             try:
                 yield connection
             finally:
-                connection.close()  # which undoes what was not committed
+                connection.close()  # rolls back uncommitted changes
 
     def _check(self, catalog: Catalog) -> None:
         if not catalog.exists():
@@ -110,7 +110,7 @@ class Index:
             )
 
     def _discard_leftovers(self, catalog: Catalog) -> None:
-        """Delete files that no generation names: a killed writer's, and what earlier commits replaced."""
+        """Delete files that no generation names: those of a killed writer or replaced by earlier commits."""
         long_ago = time.time() - _GRACE_S
         self._files.discard_all_but(catalog.files() | catalog.retired(since=long_ago))
         catalog.forget_retired(until=long_ago)

@@ -1,7 +1,7 @@
-"""Files to an index: load, clean, describe, split, embed, commit.
+"""Ingests files into an index: load, clean, describe, split, embed, commit.
 
-One bad file never stops the others, and nothing is visible before everything is: the report says what became of each
-file. A document is taken up again only if its bytes, its entry in ``sources.toml`` or the way it is cut have changed.
+A bad file never stops the others, all changes become visible at once, and the report states the outcome for each file.
+A document is reprocessed only if its bytes, its entry in ``sources.toml`` or the way it is split have changed.
 """
 
 import dataclasses
@@ -23,15 +23,15 @@ from rag.index.transaction import Transaction, units_of
 from rag.models import Encoder, Vectors, piece_limit
 from rag.values import UNITS, Unit
 
-_FLUSH_TEXTS = 2048  # collected before embedding: enough to put texts of like length together, little enough to hold
-_STEP_TEXTS = 128  # embedded between two signs of progress
+_FLUSH_TEXTS = 2048  # texts per embedding run: enough to group by length, few enough to keep in memory
+_STEP_TEXTS = 128  # texts embedded between two progress reports
 
-OnProgress = Callable[[int, int, str], None]  # documents done, documents in all, what is at work
+OnProgress = Callable[[int, int, str], None]  # documents done, documents in total, current work
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of each document, by source; ``failed`` holds (path, one line) of those that were refused."""
+    """The outcome for each document, by source; ``failed`` holds (path, one-line error) for rejected ones."""
 
     added: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
@@ -45,10 +45,10 @@ class IngestReport:
 def ingest(
     paths: Sequence[Path], *, index: Index, settings: Settings, encoder: Encoder, prune: bool, on_progress: OnProgress
 ) -> IngestReport:
-    """Bring the index up to date with the files at and below the paths; all of it becomes visible at once, or nothing.
+    """Bring the index up to date with the files at and below the paths, in a single commit.
 
-    Without paths the documents that the index has are looked at again. prune: documents of the same folders whose files
-    are gone are removed. Raises IndexUnusable and ModelUnavailable; a bad document is reported, not raised.
+    Without paths, the documents already in the index are checked again. prune: also remove documents of the same
+    folders whose files are gone. Raises IndexUnusable and ModelUnavailable; a bad document is reported, not raised.
     """
     paths = absolute(paths)
     with index.write() as draft:
@@ -74,7 +74,7 @@ def ingest(
 
 @dataclass(slots=True)
 class _Run:
-    """One ingest at work."""
+    """The state of one ingest."""
 
     draft: Transaction
     preparer: Preparer
@@ -96,7 +96,7 @@ class _Run:
             self._names[os.path.realpath(Path(root, source))] = (root, source)
 
     def take(self, found: FoundFile) -> None:
-        """Index one file, or note why not."""
+        """Index one file, or record why it failed."""
         self.n_taken += 1
         found = self._known_as(found)
         self._rename(found)
@@ -116,7 +116,7 @@ class _Run:
             self.failed.append((str(error.path), str(error)))
 
     def take_synonyms(self, root: Path) -> None:
-        """Take up a folder's synonyms, or note why not."""
+        """Store a folder's synonyms, or record why that failed."""
         try:
             if self.draft.catalog.set_synonyms(str(root), read_synonyms(root)):
                 self.draft.describe()
@@ -139,7 +139,7 @@ class _Run:
         (self.updated if known else self.added).append(document.source)
         if known and known.document.id == document.id:
             stored = self.draft.catalog.passages_of(document.id)
-            if stored == list(prepared.passages):  # only what is said about it has changed: its vectors stay
+            if stored == list(prepared.passages):  # only metadata changed: keep the vectors
                 kept = dataclasses.replace(entry, segment=known.segment, added_at=known.added_at)
                 self.draft.catalog.put(kept, prepared.passages)
                 self.draft.describe()
@@ -151,7 +151,7 @@ class _Run:
             self.flush()
 
     def flush(self) -> None:
-        """Embed what is waiting; a text that stands twice is embedded once."""
+        """Embed the waiting texts, each distinct text once."""
         for unit, waiting in self._waiting.items():
             if waiting:
                 vector_of = self._embedded({text for _, text in waiting}, unit)
@@ -161,8 +161,8 @@ class _Run:
                 waiting.clear()
 
     def _embedded(self, texts: set[str], unit: Unit) -> dict[str, Vectors]:
-        """Return text -> vector, with a sign of progress now and then."""
-        by_length = sorted(texts, key=lambda text: (len(text), text))  # texts of like length make full batches
+        """Return text -> vector, reporting progress along the way."""
+        by_length = sorted(texts, key=lambda text: (len(text), text))  # similar lengths make full batches
         vector_of: dict[str, Vectors] = {}
         for at in range(0, len(by_length), _STEP_TEXTS):
             self.on_progress(self.n_taken, self.n_files, f"embedding {len(by_length) - at:,} {unit}")
@@ -174,7 +174,7 @@ class _Run:
     def prune(self, files: Sequence[FoundFile], folders: Sequence[Path] | None, *, is_complete: bool) -> None:
         """Remove documents that are no longer found: below these folders, or anywhere.
 
-        is_complete: every folder could be looked into; if not, a document that is not found may still be there.
+        is_complete: whether every folder could be read; if not, a document that was not found may still exist.
         """
         there = {(str(found.root), found.source) for found in map(self._known_as, files)}
         roots = None if folders is None else {str(folder) for folder in folders}
@@ -186,9 +186,9 @@ class _Run:
                 self.removed.append(source)
 
     def _known_as(self, found: FoundFile) -> FoundFile:
-        """Return the file under the name that the index has for it: one file is never two documents.
+        """Return the file under its name in the index, so that one file never becomes two documents.
 
-        A name from an outer folder says more than one from an inner folder, and takes precedence.
+        A name relative to an outer folder is more specific than one relative to an inner folder and takes precedence.
         """
         root, source = self._names.get(os.path.realpath(found.path), (str(found.root), found.source))
         return FoundFile(Path(root), found.path, source) if len(source) >= len(found.source) else found
@@ -203,7 +203,7 @@ class _Run:
             self.removed.append(before[1])
 
     def report(self, catalog: Catalog) -> IngestReport:
-        """Return what was done."""
+        """Return the report of this ingest."""
         return IngestReport(
             added=tuple(self.added),
             updated=tuple(self.updated),
@@ -216,7 +216,7 @@ class _Run:
 
 
 def _known_files(catalog: Catalog) -> list[FoundFile]:
-    """Return the files of the index that are still there, and still inside the folder they were found in."""
+    """Return the files of the index that still exist inside the folder they were found in."""
     known = [(Path(root), source) for source, (_, root) in catalog.sources().items()]
     return [
         FoundFile(root, root / source, source)

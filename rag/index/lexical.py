@@ -1,7 +1,7 @@
-"""Passages and sentences by their words, and the vocabulary in which spelling variants meet.
+"""Word index of passages and sentences, with a vocabulary for matching spelling variants.
 
-One ``LexicalIndex`` is a folder of files that never change: a commit writes the next one beside it. No name of a person
-or a place stands here: variants are found in the corpus vocabulary, renamings come from the user's synonyms.
+A ``LexicalIndex`` is a folder of files that never change; each commit writes a new one beside it. No names are built
+in: spelling variants come from the corpus vocabulary, renamings from the user's synonyms.
 """
 
 import json
@@ -20,16 +20,16 @@ from rag.text.spelling import MIN_SIMILARITY, MIN_VARIANT_CHARS, is_variant
 from rag.text.words import Word, content_words, fold, stemmer, words
 from rag.values import UNITS, Unit, doc_id_of
 
-_MAX_SPLIT_CHARS = 40  # a longer word is no name
-_MIN_NAME_SHARE = 0.8  # of the places inside sentences where a name has its capital
-_VARIANT_WEIGHT = 0.7  # of a similar word, where the question's own spelling occurs too
+_MAX_SPLIT_CHARS = 40  # longer words are not names
+_MIN_NAME_SHARE = 0.8  # minimum share of occurrences inside sentences that are capitalized
+_VARIANT_WEIGHT = 0.7  # of a similar word if the question's own spelling also occurs
 
 
 @dataclass(frozen=True)
 class LexicalIndex:
-    """One generation of the lexical side.
+    """One generation of the word index.
 
-    surface: folded word -> (times inside a sentence, times with a capital there, times at the start of one); tells
+    surface: folded word -> (times inside a sentence, times capitalized there, times at the start of one), used to tell
     names from other words.
     """
 
@@ -38,11 +38,11 @@ class LexicalIndex:
 
     @classmethod
     def empty(cls) -> "LexicalIndex":
-        """Return an index of nothing."""
+        """Return an empty index."""
         return cls({unit: UnitIndex.empty() for unit in UNITS})
 
     def changed(self, *, removed: Mapping[Unit, Texts], added: Mapping[Unit, Texts]) -> "LexicalIndex":
-        """Return the index without some documents' units and with others; ``removed`` names all units of a document."""
+        """Return a copy with units removed and added; ``removed`` has to list all units of a removed document."""
         without = frozenset(doc_id_of(unit_id) for texts in removed.values() for unit_id, _ in texts)
         counts = {word: list(seen) for word, seen in self.surface.items()}
         for texts, sign in ((removed["sentences"], -1), (added["sentences"], 1)):
@@ -58,7 +58,7 @@ class LexicalIndex:
         )
 
     def save(self, folder: Path) -> None:
-        """Write everything into a folder that does not exist yet."""
+        """Write the index to a folder that does not exist yet."""
         for unit in UNITS:
             self.units[unit].save(folder / unit)
         (folder / "surface.json").write_text(json.dumps(self.surface, ensure_ascii=False), encoding="utf-8")
@@ -77,33 +77,33 @@ class LexicalIndex:
     def rank(
         self, unit: Unit, query: Query, top_k: int, *, doc_ids: frozenset[str] | None = None
     ) -> list[tuple[str, float]]:
-        """Return at most top_k ids with their BM25 score, best first, ties by id; nothing that shares no word."""
+        """Return up to top_k (id, BM25 score) pairs, best first, ties by id; units that share no word are left out."""
         ids, scores = self.units[unit].ids, self.units[unit].scores(query)
         found = np.flatnonzero(scores > 0)
         if doc_ids is not None:
             found = found[[doc_id_of(ids[i]) in doc_ids for i in found]]
         if len(found) > top_k:
             at_least = np.partition(scores[found], -top_k)[-top_k]
-            found = found[scores[found] >= at_least]  # with all ties at the cut, so that order of adding never decides
+            found = found[scores[found] >= at_least]  # keep ties at the cut, so that insertion order never decides
         best = sorted(((ids[i], float(scores[i])) for i in found), key=lambda pair: (-pair[1], pair[0]))
         return best[:top_k]
 
     def idf(self, stem: str) -> float:
-        """Return how rare a stem is among sentences."""
+        """Return the rarity of a stem among sentences."""
         return self.units["sentences"].idf(stem)
 
     def is_name(self, word: str) -> bool:
-        """Whether the corpus writes this word, in whatever case it is given, mostly with a capital inside sentences."""
+        """Whether the corpus mostly capitalizes this word inside sentences; the case of ``word`` does not matter."""
         inside, capital, _ = self.surface.get(fold(word), (0, 0, 0))
         return capital > 0 and capital >= _MIN_NAME_SHARE * inside
 
     def _may_be_name(self, word: str) -> bool:
-        """Whether nothing says that this word is no name: one that only ever begins sentences may be one."""
+        """Whether the word could be a name; one that occurs only at the start of sentences could be."""
         inside, _, first = self.surface.get(word, (0, 0, 0))
         return self.is_name(word) or (first > 0 and not inside)
 
     def query(self, question: str, *, synonyms: Sequence[Sequence[str]] = ()) -> Query:
-        """Return the parts of a question: its words, each with the corpus's spelling variants and with renamings."""
+        """Return the parts of a question: its words, each with spelling variants from the corpus and with renamings."""
         asked = content_words(question)
         renamed = _renamed(asked, synonyms)
         parts: list[list[Alternative]] = []
@@ -118,18 +118,18 @@ class LexicalIndex:
         return parts
 
     def covered(self, query: Query, text: str) -> frozenset[int]:
-        """Return which parts of a question, by number, the text speaks of."""
+        """Return the numbers of the question parts that occur in the text."""
         stems = {word.stem for word in words(text)}
         return frozenset(i for i, part in enumerate(query) if any(stems.issuperset(a.stems) for a in part))
 
     def coverage(self, query: Query, covered: Iterable[int]) -> float:
-        """Return the share of the question in the covered parts, in [0, 1], each part weighed by how rare it is."""
+        """Return the share of the question that is covered, in [0, 1], with parts weighted by rarity."""
         weights = [max(self.idf(stem) for stem in part[0].stems) for part in query]
         total = sum(weights)
         return sum(weights[i] for i in covered) / total if total else 0.0
 
     def _variants(self, word: Word) -> list[str]:
-        """Return stems of names in the corpus spelt like this word; none for an ordinary word of the corpus."""
+        """Return stems of corpus names with a similar spelling; none if the word is an ordinary word of the corpus."""
         if len(word.folded) < MIN_VARIANT_CHARS or (word.folded in self.surface and not self._may_be_name(word.folded)):
             return []
         near = process.extract(
@@ -143,7 +143,7 @@ class LexicalIndex:
         return sorted(word for word in self.surface if len(word) >= MIN_VARIANT_CHARS and self._may_be_name(word))
 
     def _joined_or_split(self, word: Word, following: Word | None) -> list[tuple[str, ...]]:
-        """Return 'akorda' for 'ak orda' and the other way round, where the corpus knows only the other form."""
+        """Return 'akorda' for 'ak orda' and vice versa, if the corpus has only the other form."""
         found: list[tuple[str, ...]] = []
         known = word.folded in self.surface
         if following and not (known and following.folded in self.surface):
@@ -156,18 +156,18 @@ class LexicalIndex:
 
 
 def spelt_as_in(text: str, question: str, query: Query) -> str:
-    """Return the question with the names that a text spells otherwise, or knows by another name, as the text has them.
+    """Replace names in the question with the spelling or the name that the text uses.
 
-    query: the parts of this question. A model that reads both need not know then that Tokaev is Tokayev.
+    query: the parts of this question. The model that reads both then need not know that Tokaev is Tokayev.
     """
-    written = {word.stem: word.text for word in reversed(words(text))}  # as they stand there first
+    written = {word.stem: word.text for word in reversed(words(text))}  # as first written in the text
     pieces, start, before = [], 0, None
     for word, (own, *others) in zip(content_words(question), query, strict=True):
         other = next((a for a in others if written.keys() >= set(a.stems)), None)
         at = question.find(word.text, start)
         if other is None or at < 0 or written.keys() >= set(own.stems):
             continue
-        if other == before:  # one name of two words for another
+        if other == before:  # a name of several words, already replaced
             pieces.append(question[start:at].rstrip(" -"))
         else:
             pieces.append(question[start:at] + " ".join(written[stem] for stem in other.stems))
@@ -176,7 +176,7 @@ def spelt_as_in(text: str, question: str, query: Query) -> str:
 
 
 def _renamed(asked: Sequence[Word], synonyms: Sequence[Sequence[str]]) -> dict[int, list[tuple[str, ...]]]:
-    """Return word number -> stems of the other names of what the word names, or is a part of the name of."""
+    """Return word number -> stems of the synonyms of the name that the word is or belongs to."""
     found: dict[int, list[tuple[str, ...]]] = {}
     spoken = [word.stem for word in asked]
     for group in synonyms:

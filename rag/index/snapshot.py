@@ -1,4 +1,4 @@
-"""One generation of an index as a question sees it."""
+"""Read access to one generation of an index."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from rag.index.vectors import Segment
 from rag.models import Vectors
 from rag.values import Unit, doc_id_of
 
-_MAX_NAMED_DOCUMENTS = 1_000  # in a filter; Chroma puts each name into one SQL statement, which takes some 32,000
+_MAX_NAMED_DOCUMENTS = 1_000  # per filter; Chroma puts all ids in one SQL statement, which allows some 32,000
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A view of one generation, whole and unchanging while it is held."""
+    """A consistent view of one generation, unchanged while it is open."""
 
     generation: int
     catalog: Catalog
@@ -26,7 +26,7 @@ class Snapshot:
     def nearest(
         self, unit: Unit, vectors: Vectors, top_k: int, *, doc_ids: frozenset[str] | None = None
     ) -> list[tuple[str, float]]:
-        """Return at most top_k ids with their cosine similarity to the nearest of the vectors; best first, ties by id.
+        """Return up to top_k ids with their cosine similarity to the nearest of the vectors, best first, ties by id.
 
         vectors: shape (n, dimension), several phrasings of one question. doc_ids: only units of these documents.
         """
@@ -37,7 +37,7 @@ class Snapshot:
                 continue
             is_live = self._lives_in(number, doc_ids)
             if wanted and len(wanted) > _MAX_NAMED_DOCUMENTS:
-                wanted = None  # so many are found without being named
+                wanted = None  # too many ids to list; is_live alone filters
             for vector in vectors:
                 found = segment.nearest(unit, vector, top_k, is_live=is_live, doc_ids=wanted)
                 for found_id, similarity in found:

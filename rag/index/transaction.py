@@ -1,4 +1,4 @@
-"""The next generation of an index in the making."""
+"""Write access: the next generation of an index."""
 
 import os
 import time
@@ -20,7 +20,7 @@ _MERGE_UP_TO = 2  # segments up to twice the size of what is added are merged wi
 
 @dataclass(slots=True)
 class Transaction:
-    """A generation in the making: what is put in or removed here is seen by nobody until ``commit``."""
+    """A pending generation: changes are invisible to readers until ``commit``."""
 
     catalog: Catalog
     segment_number: int
@@ -36,7 +36,7 @@ class Transaction:
         return not (self._described or any(self._texts.values()) or any(self._removed.values()))
 
     def put(self, entry: Entry, passages: Sequence[Passage]) -> None:
-        """Add a document, or replace the one of the same source; its vectors follow by ``add_vectors``."""
+        """Add a document, or replace the one with the same source; add its vectors with ``add_vectors``."""
         old = self.catalog.entry_by_source(entry.document.source)
         if old:
             self.remove(old.document.id)
@@ -45,17 +45,17 @@ class Transaction:
             self._texts[unit] += texts
 
     def remove(self, doc_id: str) -> None:
-        """Take a document out."""
+        """Remove a document."""
         for unit, texts in units_of(self.catalog.passages_of(doc_id)).items():
             self._removed[unit] += texts
         self.catalog.remove(doc_id)
 
     def describe(self) -> None:
-        """Say that the catalogue was changed in ways that touch no text."""
+        """Note that only metadata in the catalogue was changed."""
         self._described = True
 
     def add_vectors(self, unit: Unit, ids: Sequence[str], vectors: Vectors) -> None:
-        """Add vectors of units of documents that were put in."""
+        """Add vectors for units of documents added with ``put``."""
         if self._segment is None:
             self._segment = Segment.create(self._files.segments.path(self.segment_number))
         self._segment.add(unit, ids, vectors)
@@ -77,12 +77,12 @@ class Transaction:
         return generation
 
     def close(self) -> None:
-        """Give the files of the new segment back, whether it was committed or not."""
+        """Close the files of the new segment, whether it was committed or not."""
         if self._segment:
             self._segment.close()
 
     def _merged_segments(self) -> list[int]:
-        """Return the segments of the new generation, after small and half-dead ones were taken into the new one."""
+        """Merge small and half-dead segments into the new one; return the segments of the new generation."""
         segment_of = self.catalog.segment_of()
         live = {number: [d for d, s in segment_of.items() if s == number] for number in self.catalog.segments()}
         size = self._segment.count() if self._segment else 0
@@ -102,7 +102,7 @@ class Transaction:
         return sorted([*kept, *([self.segment_number] if self._segment else [])])
 
     def _take_in(self, segment: Segment, doc_ids: Sequence[str]) -> None:
-        """Copy the living vectors of a segment into the new one."""
+        """Copy the live vectors of a segment into the new one."""
         for unit in UNITS:
             texts = [pair for d in doc_ids for pair in units_of(self.catalog.passages_of(d))[unit]]
             found = segment.vectors(unit, [i for i, _ in texts])
@@ -112,16 +112,16 @@ class Transaction:
 
 
 def units_of(passages: Sequence[Passage]) -> dict[Unit, list[tuple[str, str]]]:
-    """Return (id, text) of all that can be found: sentences, once each, and the passages that have any.
+    """Return (id, text) of everything searchable: distinct sentences, and the passages that have any.
 
-    A passage of nothing but a title answers nothing, and would be found before those that do.
+    A passage that is only a title answers nothing, but would rank above passages that do.
     """
     sentences = {unit_id(p.doc_id, span): p.quote(span) for p in passages for span in p.sentences}
     return {"passages": [(p.id, p.text) for p in passages if p.sentences], "sentences": list(sentences.items())}
 
 
 def _sync(folder: Path) -> None:
-    """Have the files on the disk before the commit that names them, so that it survives a power cut with them."""
+    """Flush files to disk before the commit that names them, so that both survive a power cut."""
     for path in [*folder.rglob("*"), folder, folder.parent]:
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -1,9 +1,9 @@
-"""Vectors in Chroma: one folder a segment, written once and then only read.
+"""Vectors in Chroma: one folder per segment, written once and then only read.
 
-Chroma's embedded mode must never have two processes writing one folder, and a reader writes, too, if it finds a log
-that is not yet folded into the vector index. So a segment is a Chroma folder of its own: the writer fills a new one
-that no reader knows, folds everything, and a finished one is never written again. What is deleted or replaced stays in
-its segment until the segment is merged away; whether a vector counts is for the caller to say (``is_live``).
+In Chroma's embedded mode, two processes must never write to one folder, and even a reader writes if it finds a log not
+yet folded into the vector index. Each segment is therefore a separate Chroma folder: the writer fills a new one that no
+reader knows and folds its log, and a finished segment is never written again. Deleted or replaced vectors stay in their
+segment until it is merged away; the caller decides which vectors count (``is_live``).
 
 Ids are ``<doc_id>:<start>-<end>``. A segment has two collections, passages and sentences.
 """
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
-# A threshold of 1: no call leaves a log that readers would fold.
+# With a threshold of 1, no call leaves a log that readers would fold.
 HNSW: Any = {"space": "cosine", "sync_threshold": 1, "batch_size": 1}
-# Chroma keeps one engine a path for the whole process and counts its users without a lock: opening one while another
-# thread closes it breaks.
+# Chroma keeps one engine per path and process and counts its users without a lock, so opening one while another thread
+# closes it fails.
 _ENGINES = threading.Lock()
 _SIZES = "sizes.json"
 MAX_RECORDS_A_CALL = 5_000  # Chroma 1.5 refuses more than 5,461
-MIN_FREE_BYTES = 16 * 1024 * 1024  # with less, a write that fails failed for want of space
+MIN_FREE_BYTES = 16 * 1024 * 1024  # with less free space, a failed write is blamed on a full disk
 NO_SPACE = ("no space left", "disk is full", "disk full", "file too large", "quota exceeded", "storagefull")
 
 
@@ -49,7 +49,7 @@ class Segment:
 
     @classmethod
     def create(cls, folder: Path) -> "Segment":
-        """Make a new, empty segment; the folder must not exist."""
+        """Create an empty segment; the folder must not exist."""
         folder.mkdir(parents=True)
         with _writing(folder), _ENGINES:
             segment = cls(folder, _client(folder))
@@ -61,14 +61,14 @@ class Segment:
 
     @classmethod
     def open(cls, folder: Path) -> "Segment":
-        """Open a finished segment for reading; raises IndexDamaged if it is not there or not whole."""
-        if not (folder / "chroma.sqlite3").is_file():  # opening would make an empty one
+        """Open a finished segment for reading; raises IndexDamaged if it is missing or incomplete."""
+        if not (folder / "chroma.sqlite3").is_file():  # opening would create an empty one
             raise IndexDamaged(f"{folder}: vectors are missing; delete the index folder and run rag ingest again")
         try:
             is_whole = json.loads((folder / _SIZES).read_text(encoding="utf-8")) == _sizes(folder)
         except (OSError, ValueError):
             is_whole = False
-        if not is_whole:  # a shortened file would bring Chroma down, and this process with it
+        if not is_whole:  # a truncated file would crash Chroma and this process
             raise IndexDamaged(f"{folder}: vectors are not whole; delete the index folder and run rag ingest again")
         with _reading(folder), _ENGINES:
             segment = cls(folder, _client(folder))
@@ -77,7 +77,7 @@ class Segment:
         return segment
 
     def add(self, unit: Unit, ids: Sequence[str], vectors: Vectors) -> None:
-        """Add vectors under their ids."""
+        """Add vectors with their ids."""
         with _writing(self.folder):
             for at in range(0, len(ids), MAX_RECORDS_A_CALL):
                 part = list(ids[at : at + MAX_RECORDS_A_CALL])
@@ -90,9 +90,9 @@ class Segment:
     def nearest(
         self, unit: Unit, vector: Vectors, top_k: int, *, is_live: Callable[[str], bool], doc_ids: Sequence[str] | None
     ) -> list[tuple[str, float]]:
-        """Return at most top_k live ids with their cosine similarity, best first.
+        """Return up to top_k live ids with their cosine similarity, best first.
 
-        Dead ids take places in what Chroma returns, so it is asked for more until there are enough or no more.
+        Chroma's results include dead ids, so it is queried for more until there are enough live ones or none are left.
         """
         where: Any = {"doc_id": {"$in": list(doc_ids)}} if doc_ids is not None else None
         wanted = top_k
@@ -108,7 +108,7 @@ class Segment:
             wanted *= 4
 
     def vectors(self, unit: Unit, ids: Sequence[str]) -> dict[str, Vectors]:
-        """Return the stored vectors of these ids, those that are there."""
+        """Return the stored vectors of these ids, skipping unknown ones."""
         found: dict[str, Vectors] = {}
         with _reading(self.folder):
             for at in range(0, len(ids), MAX_RECORDS_A_CALL):
@@ -118,7 +118,7 @@ class Segment:
         return found
 
     def count(self) -> int:
-        """Return the number of vectors, live or not."""
+        """Return the number of vectors, live and dead."""
         with _reading(self.folder):
             return self._count()
 
@@ -126,19 +126,19 @@ class Segment:
         return sum(self.collections[unit].count() for unit in UNITS)
 
     def finish(self) -> None:
-        """Fold what is still in Chroma's log into the vector index; nothing is added afterwards."""
+        """Fold the rest of Chroma's log into the vector index; nothing may be added afterwards."""
         with _writing(self.folder):
             self._count()
             (self.folder / _SIZES).write_text(json.dumps(_sizes(self.folder)), encoding="utf-8")
 
     def close(self) -> None:
-        """Give the files back; the segment cannot be used afterwards."""
+        """Close the files; the segment cannot be used afterwards."""
         with _ENGINES:
-            self.client.close()  # type: ignore[attr-defined]  # on the client, not in its declared interface
+            self.client.close()  # type: ignore[attr-defined]  # missing from the declared interface
 
 
 class Segments:
-    """The segments that readers hold: shared between threads, opened once, closed when merged away and let go."""
+    """Segments opened once and shared between threads; closed once merged away and no longer held."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -153,7 +153,7 @@ class Segments:
 
     @contextmanager
     def hold(self, numbers: Sequence[int]) -> Iterator[dict[int, Segment]]:
-        """Hold the segments of the newest generation, open."""
+        """Open the segments of the newest generation and keep them open."""
         with self._lock:
             for number in numbers:
                 if number not in self._open:
@@ -170,14 +170,14 @@ class Segments:
                     self._open.pop(number).close()
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all segments."""
         with self._lock:
             while self._open:
                 self._open.popitem()[1].close()
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Return the sizes of the vector indexes' files, which never change after ``finish``."""
+    """Return the sizes of the vector index files, which never change after ``finish``."""
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.glob("*/*"))}
 
 
@@ -190,7 +190,7 @@ def _client(folder: Path) -> "ClientAPI":
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Turn Chroma's errors, which have no useful classes of their own, into the index's."""
+    """Translate Chroma's errors, which have no useful classes, into index errors."""
     try:
         yield
     except _chroma_errors() as error:
@@ -201,7 +201,7 @@ def _reading(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Do the same while a new segment is filled: nothing committed can be hurt, and the usual cause is a full disk."""
+    """Translate errors while filling a new segment: committed data is safe, and the usual cause is a full disk."""
     try:
         yield
     except _chroma_errors() as error:
@@ -213,7 +213,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _chroma_errors() -> tuple[type[Exception], ...]:
-    from chromadb.errors import ChromaError  # noqa: PLC0415 - about a second to import, and done by now
+    from chromadb.errors import ChromaError  # noqa: PLC0415 - a second to import, already loaded by now
 
     return ChromaError, OSError, RuntimeError
 

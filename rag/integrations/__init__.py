@@ -1,1 +1,1 @@
-"""Footnote in other programs, and other programs in Footnote; nothing in the package needs this room."""
+"""Optional integrations with other programs; the rest of the package works without them."""

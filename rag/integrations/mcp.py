@@ -1,7 +1,7 @@
 """Footnote as an MCP server: the tools ``ask_documents`` and ``search_documents``, over standard input and output.
 
-A result is the record of ``rag.records``, typed, and the same as text for a model to read. Standard output belongs to
-the protocol. Needs the extra ``footnote-rag[mcp]``; the command ``rag mcp`` calls ``serve``, nothing else imports it.
+A result is a typed record of ``rag.records``, and the same as text for a model to read. Standard output is reserved for
+the protocol. Needs the extra ``footnote-rag[mcp]``.
 """
 
 import logging
@@ -15,10 +15,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import Field, ValidationError
 
+from rag.answer_text import plain_text
 from rag.engine import Rag
 from rag.errors import RagError
-from rag.options import MAX_TOP_K, MODE, SINCE, SOURCE, TOP_K, UNTIL, filters
-from rag.plaintext import plain_text
+from rag.question_options import MAX_TOP_K, MODE, SINCE, SOURCE, TOP_K, UNTIL, filters
 from rag.records import AskRecord, Record, SearchRecord, ask_record, search_record
 from rag.values import Hit, Mode
 
@@ -37,8 +37,8 @@ Until = Annotated[str | None, Field(description=UNTIL)]
 
 
 def serve(rag: Rag) -> None:
-    """Answer the client at the other end of standard input and output until it leaves."""
-    threading.Thread(target=_warm_up, args=[rag], daemon=True).start()  # while the client looks what there is
+    """Serve one client over standard input and output until it disconnects."""
+    threading.Thread(target=_warm_up, args=[rag], daemon=True).start()  # while the client lists the tools
     server(rag).run("stdio")
 
 
@@ -74,12 +74,12 @@ def server(rag: Rag) -> MCPServer[Any]:
 
 
 class _Server(MCPServer[Any]):
-    """Says every failure in one line, as the other surfaces do."""
+    """Reports every failure on one line, as the other surfaces do."""
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call it, and turn what it raises into a result that the client's model can read."""
+        """Call a tool, and turn exceptions into a result that the client's model can read."""
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as error:
@@ -110,5 +110,5 @@ def _passage(hit: Hit) -> str:
 
 
 def _warm_up(rag: Rag) -> None:
-    with suppress(RagError):  # the first question meets the same error, and says it to its client
+    with suppress(RagError):  # the first question hits the same error and reports it to the client
         rag.warm_up()

@@ -1,5 +1,5 @@
-"""The chat page: what it is made of, and how it is served."""
+"""The chat page and the server behind it."""
 
 import os
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported, which modules of this package do
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio reads this on import, so it is set before any module does so

@@ -1,6 +1,6 @@
-"""The conversation of an open page, and a question on its way into it: what the reader chose, the turn as it grows.
+"""The conversation of an open page, the question being answered in it, and the options the reader chose.
 
-Everything comes from ``Rag.stream``; nothing is added to it.
+All content comes from ``Rag.stream``.
 """
 
 import datetime as dt
@@ -22,9 +22,9 @@ STOPPED = "Stopped before the answer was there. Ask again, or edit the question.
 
 
 class Choice(BaseModel):
-    """What a reader chose beside the question; the page sends it as JSON.
+    """Options a reader chose for a question; the page sends them as JSON.
 
-    replaces: number of the turn that is asked anew, with all after it; 0 for none.
+    replaces: number of the turn to ask again, which discards it and all later turns; 0 for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,14 +42,14 @@ class Choice(BaseModel):
 
     @property
     def scope(self) -> str:
-        """Which documents are asked, in words; empty for all. Raises UsageError if no day is among them."""
+        """Which documents are searched, in words; empty for all. Raises UsageError if no day lies in the date range."""
         filters = Filters(self.source, self.since, self.until)
         return "" if filters == Filters() else str(filters)
 
 
 @dataclass(frozen=True, slots=True)
 class PendingQuestion:
-    """A question and what it is asked after."""
+    """A question and the turns before it."""
 
     question: str
     choice: Choice
@@ -58,10 +58,10 @@ class PendingQuestion:
 
 
 class Conversation:
-    """The turns of an open page that are done, and the question that is being answered after them: one at a time.
+    """The finished turns of an open page, and the one question being answered after them.
 
-    All that happens in a page shares it, and some of it at once. So nothing is put back as it was read before: what
-    comes in changes the turns of that moment. turns: oldest first; a new tuple with each change.
+    All handlers of a page share it, some concurrently, so every change applies to the current turns and never writes
+    back an older copy. turns: oldest first; a new tuple with each change.
     """
 
     def __init__(self, turns: Turns = ()) -> None:
@@ -70,17 +70,17 @@ class Conversation:
         self._lock = threading.Lock()
 
     def __deepcopy__(self, _: object) -> "Conversation":
-        return Conversation(self.turns)  # each page gets a copy of the first one, and a lock of its own
+        return Conversation(self.turns)  # Gradio copies the initial state for each page, which needs a lock of its own
 
     @property
     def is_answering(self) -> bool:
-        """Whether a question is in work."""
+        """Whether a question is being answered."""
         return self._asked is not None
 
     def begin(self, question: str, choice: str) -> PendingQuestion | None:
-        """Return what is to be answered from now on; None while another question is.
+        """Start answering a question and return it; None while another one is being answered.
 
-        Raises UsageError for a choice that makes no sense.
+        Raises UsageError for an invalid choice.
         """
         chosen = _chosen(choice)
         with self._lock:
@@ -92,9 +92,9 @@ class Conversation:
             return self._asked
 
     def grow(self, asking: PendingQuestion, turn: Turn) -> bool:
-        """Whether the question is still to be answered; a turn that is done joins the others.
+        """Add the turn once it is finished; return whether the question is still the one being answered.
 
-        The next question may be asked before the reader sees this one's answer, so nobody is refused who asks then.
+        A finished turn is added before the reader sees it, so that a question asked right afterwards is accepted.
         """
         with self._lock:
             if self._asked is not asking:
@@ -104,23 +104,23 @@ class Conversation:
             return True
 
     def stop(self, asking: PendingQuestion | None = None) -> None:
-        """End the question in work, or this one if it is that, without an answer."""
+        """Stop the current question without an answer; given ``asking``, only if that is the current one."""
         with self._lock:
             if self._asked and (asking is None or asking is self._asked):
                 self._end(Turn(self._asked.question, scope=self._asked.scope, problem=STOPPED))
 
     def restart(self, turns: Turns = ()) -> None:
-        """Go on from these turns; the question in work is not answered any more."""
+        """Replace the turns and drop the question being answered."""
         with self._lock:
             self.turns, self._asked = turns, None
 
     def amend(self, turn: Turn, **changes: Any) -> None:
-        """Change a turn that has a result, if it is still there; what else of it was changed meanwhile stays."""
+        """Change fields of a turn with a result, if it still exists; concurrent changes to other fields are kept."""
         with self._lock:
             self.turns = tuple(replace(now, **changes) if now.result is turn.result else now for now in self.turns)
 
     def at(self, number: int) -> tuple[Turns, Turn]:
-        """Return the turns before the one of this number, and that one; raises UsageError if it has no result."""
+        """Return the turns before the given turn, and the turn; raises UsageError if it is missing or has no result."""
         turns = self.turns
         if not 0 < number <= len(turns) or turns[number - 1].result is None:
             raise UsageError("this answer is not in the conversation any more; ask the question again")
@@ -160,13 +160,13 @@ def replies(rag: Rag, asking: PendingQuestion) -> Iterator[Turn]:
             yield turn
     except RagError as error:
         yield replace(turn, problem=str(error))
-    except Exception as error:  # noqa: BLE001 - a user's request ends here
+    except Exception as error:  # noqa: BLE001 - boundary of a user's request
         report(error)
         yield replace(turn, problem=UNEXPECTED)
 
 
 def searched(rag: Rag, turn: Turn) -> tuple[Hit, ...]:
-    """Return the passages that a search for the question of a refused turn finds."""
+    """Return the passages found by searching for the question of a refused turn."""
     if not isinstance(turn.result, Abstention):
         raise UsageError("only a refused question is searched for")
     return tuple(rag.search(turn.result.standalone_question or turn.question))

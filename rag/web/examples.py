@@ -1,8 +1,8 @@
-"""Questions to begin with, from ``questions.toml`` beside the documents; the code has none of its own.
+"""Example questions, read from ``questions.toml`` beside the documents.
 
     questions = ["Who …?", "When …?"]
 
-A corpus without the file has no examples.
+A corpus without this file has no examples; none are built in.
 """
 
 import logging
@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 def example_questions(roots: Iterable[str | Path]) -> list[str]:
-    """Return the questions of these ingested folders, in order, five at most.
+    """Return the example questions of these ingested folders, in order, five at most.
 
-    A file that is broken must not keep the page from opening: it is logged, and has no questions.
+    A broken file is logged and ignored, so that it cannot keep the page from opening.
     """
     questions: list[str] = []
     for root in dict.fromkeys(roots):

@@ -1,6 +1,6 @@
-"""A turn as Markdown with footnotes, to be copied or kept.
+"""A turn as Markdown with footnotes, for copying or saving.
 
-Foreign text is escaped, so that a document's Markdown and HTML arrive in the copy as the characters they are.
+Untrusted text is escaped, so that Markdown and HTML in a document appear literally in the copy.
 """
 
 import re
@@ -13,7 +13,7 @@ _LINE_START = re.compile(r"^(\s*)([-+=#]|\d+[.)])")
 
 
 def turn_markdown(turn: Turn, number: int) -> str:
-    """Return question, reply and footnotes; labels begin with the turn's number, so that turns can be put together."""
+    """Return question, reply and footnotes; labels start with the turn's number, so that turns can be concatenated."""
     blocks = [f"## {_plain(turn.question)}"]
     result = turn.result
     if result and result.standalone_question not in {"", turn.question}:
@@ -43,6 +43,6 @@ def _footnote(citation: Citation) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the text on one line, with what Markdown would act on escaped."""
+    """Return the text on one line, with Markdown syntax escaped."""
     line = " ".join(text.split())
     return _LINE_START.sub(lambda m: f"{m[1]}{m[2][:-1]}\\{m[2][-1]}", _ACTING.sub(r"\\\1", line))

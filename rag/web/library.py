@@ -1,7 +1,7 @@
-"""The documents that readers bring: uploads into one folder, taken into the index, and out of it again.
+"""Uploaded documents: stored in one folder, added to the index, and deleted again.
 
-Uploads live in ``<index_dir>/library``: they belong to this index and to nothing else, go where it goes, and need no
-setting. Nothing is written elsewhere.
+Uploads live in ``<index_dir>/library``. They belong to this index alone, move with it, and need no setting. Nothing is
+written elsewhere.
 """
 
 import queue
@@ -21,20 +21,20 @@ from rag.index import Listed, OnProgress
 from rag.web.server.background import Reader, reader
 from rag.web.server.limits import MAX_UPLOAD_FILES
 
-_MAX_NAME_BYTES = 200  # file systems take 255; room for the name of a temporary file
-_WAIT_S = 30.0  # for another writer, before a reader is asked to try again
+_MAX_NAME_BYTES = 200  # file systems allow 255; leaves room for temporary suffixes
+_WAIT_S = 30.0  # how long to wait for another writer before asking the reader to try again
 _STEP_S = 0.5
-_FORBIDDEN = re.compile(r'[<>:"|?*]')  # in names on Windows, where an index may be copied to
+_FORBIDDEN = re.compile(r'[<>:"|?*]')  # forbidden on Windows, where the index may be copied
 
 State = Literal["waiting", "at work", "done", "refused"]
 Work = Callable[[OnProgress], None]
 
 
 class Received(NamedTuple):
-    """A file that a browser has sent.
+    """A file sent by a browser.
 
-    name: what the browser calls it, which may be anything. path: where it is, alone in a folder beside the library's
-    files, which whoever stored it removes.
+    name: the browser's name for it, untrusted. path: where it is stored, alone in a folder beside the library's files;
+    the code that stored it removes that folder.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file on its way into the index; ``line`` says where it is, or what became of it."""
+    """A file being added to the index; ``line`` describes its progress or outcome."""
 
     name: str
     state: State = "waiting"
@@ -54,7 +54,7 @@ Uploads = tuple[Upload, ...]
 
 
 def folder_of(rag: Rag) -> Path:
-    """Return the folder of uploaded documents, which need not exist."""
+    """Return the folder of uploaded documents, which may not exist yet."""
     return (rag.settings.index_dir / "library").resolve()
 
 
@@ -67,17 +67,17 @@ def listing(rag: Rag) -> list[Listed]:
 
 
 def unread(rag: Rag) -> list[str]:
-    """Return the names of uploaded files that the index does not have: one that was busy, or a run that was killed."""
+    """Return the names of uploaded files missing from the index, because it was busy or an ingest was killed."""
     known = {listed.source for listed in listing(rag) if Path(listed.root) == folder_of(rag)}
     return sorted(path.name for path in folder_of(rag).glob("[!.]*") if path.name not in known)
 
 
 def add(rag: Rag, files: Sequence[Received]) -> Iterator[Uploads]:
-    """Take uploaded files into the library and the index, and yield after each step how far every file is.
+    """Add uploaded files to the library and the index, yielding the state of every file after each step.
 
-    files: stored by ``rag.web.server.uploads`` and by nothing else; good ones are moved. One that cannot be read is
-    refused and changes nothing, also where it would have replaced an earlier one. All that are good become visible at
-    once; if the index is busy, they stay in the library, unread.
+    files: as stored by ``rag.web.server.uploads``; readable ones are moved into the library. An unreadable file is
+    refused and changes nothing, even if it would have replaced an earlier one. All readable files become visible at
+    once; if the index is busy, they stay in the library without being indexed.
     """
     if len(files) > MAX_UPLOAD_FILES:
         raise UsageError(f"{len(files)} files: more than {MAX_UPLOAD_FILES} at once; upload fewer, or use rag ingest")
@@ -93,7 +93,7 @@ def add(rag: Rag, files: Sequence[Received]) -> Iterator[Uploads]:
 
 
 def reread(rag: Rag) -> Iterator[str]:
-    """Bring the index up to date with all files it knows and all uploads, and yield lines that say how far it is."""
+    """Bring the index up to date with all its files and all uploads, yielding lines that describe the progress."""
     n_changed, failed = 0, list[str]()
 
     def work(on_progress: OnProgress) -> None:
@@ -110,7 +110,7 @@ def reread(rag: Rag) -> Iterator[str]:
 
 
 def delete(rag: Rag, doc_id: str) -> str:
-    """Take a document out of the index, and its file off the disk if it was uploaded; return a line that says so."""
+    """Remove a document from the index, and delete its file if it was uploaded; return a line that says so."""
     listed = next((known for known in listing(rag) if known.doc_id == doc_id), None)
     if listed is None:
         raise UsageError("that document is not in the index any more; load the page again")
@@ -123,14 +123,14 @@ def delete(rag: Rag, doc_id: str) -> str:
 
 
 def is_uploaded(rag: Rag, listed: Listed) -> bool:
-    """Whether a document came by upload, so that its file is the library's own."""
+    """Whether a document was uploaded, so that its file belongs to the library."""
     return Path(listed.root) == folder_of(rag)
 
 
 def file_name(name: str) -> str:
-    """Return the name that an uploaded file gets: of one part, visible, without characters that act or mislead.
+    """Return a safe name for an upload: a single visible path component without special or misleading characters.
 
-    Raises UsageError for a kind of file that is not read, archives among them.
+    Raises UsageError for unsupported kinds of files, such as archives.
     """
     bare = PurePosixPath(PureWindowsPath(name).name).name
     kept = "".join(c for c in unicodedata.normalize("NFC", bare) if unicodedata.category(c)[0] != "C")
@@ -147,7 +147,7 @@ def _with(uploads: Uploads, index: int, upload: Upload) -> Uploads:
 
 
 def _placed(rag: Rag, file: Received, reading: Reader) -> Upload:
-    """Move a file into the library if it can be read, and say what came of it."""
+    """Move a file into the library if it can be read, and return its state."""
     try:
         name = file_name(file.name)
     except UsageError as error:
@@ -167,7 +167,7 @@ def _placed(rag: Rag, file: Received, reading: Reader) -> Upload:
 
 
 def _ingested(rag: Rag, placed: Sequence[Path], uploads: Uploads, reading: Reader) -> Iterator[Uploads]:
-    """Index files that are in the library, and yield how far they are."""
+    """Index files in the library, yielding their states."""
     outcome: dict[str, str] = {}
 
     def work(on_progress: OnProgress) -> None:
@@ -199,7 +199,7 @@ def _outcome(upload: Upload, outcome: dict[str, str], n_passages: dict[str, int]
 
 
 def _running(work: Work) -> Iterator[tuple[int, int, str]]:
-    """Run a writer in a thread and yield its signs of progress; waits for another writer, but not for ever."""
+    """Run an ingest in a thread, yielding its progress; waits a limited time for another writer."""
     signs: queue.SimpleQueue[tuple[int, int, str] | Exception | None] = queue.SimpleQueue()
 
     def run() -> None:
@@ -213,7 +213,7 @@ def _running(work: Work) -> Iterator[tuple[int, int, str]]:
                         raise
                     signs.put((0, 0, "waiting for another writer to be done"))
                     time.sleep(_STEP_S)
-        except Exception as error:  # noqa: BLE001 - raised again where the signs are read
+        except Exception as error:  # noqa: BLE001 - re-raised in the consuming thread
             signs.put(error)
         finally:
             signs.put(None)

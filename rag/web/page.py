@@ -1,11 +1,11 @@
-"""The chat page: its components, and which function answers which of them.
+"""The chat page: its components and their event handlers.
 
-What it shows is made by the views of this package, what it does by ``conversation``, ``library``, ``restore`` and
-``feedback``. This module knows Gradio and no part of the pipeline; ``rag.web.server.serve`` serves it.
+The views in this package produce the HTML; ``conversation``, ``library``, ``restore`` and ``feedback`` do the work.
+This module deals with Gradio and contains no part of the pipeline; ``rag.web.server.serve`` serves it.
 
-The views are HTML with buttons of their own. A button names a handler in ``data-wire``; page.js writes the button's
-other attributes as JSON into the hidden text box of that handler, whose change event calls it. Every event has a name,
-and ``rag.web.server.handlers`` says what it accepts.
+The views contain their own buttons. A button names a handler in ``data-wire``; page.js writes the button's other
+attributes as JSON into the hidden text box of that handler, and the box's change event calls the handler. Every event
+has a name, and ``rag.web.server.handlers`` lists what it accepts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ from rag.web.views.evidence import evidence_html
 from rag.web.views.library import library_html
 from rag.web.views.markup import anew, problem, said
 
-_LIBRARY = "library"  # the queue's name for all that writes the index: one at a time, beside the questions
+_LIBRARY = "library"  # queue for everything that writes the index: one at a time, independent of questions
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _NOT_UNDERSTOOD = "The page sent what the server does not understand. Load it again."
 _GONE = "This document is not in the library any more: it was replaced or deleted since."
@@ -48,21 +48,21 @@ _ADD = """
 <input type="file" id="files" multiple hidden>
 <button type="button" data-add>Add documents</button>
 """
-_ARRIVALS = '<div id="arrivals" role="status"></div>'  # page.js shows there how far an upload is
+_ARRIVALS = '<div id="arrivals" role="status"></div>'  # page.js shows upload progress here
 _TALK_TOOLS = """
 <div class="talk-tools" role="group" aria-label="This conversation">
 <button type="button" data-wire="new">New conversation</button>
 <button type="button" data-export="md" aria-label="Export as Markdown"><span>Export </span>Markdown</button>
 <button type="button" data-export="json" aria-label="Export as JSON"><span>Export </span>JSON</button></div>
 """
-Shown = tuple[Any, ...]  # a value for each output; gr.skip() leaves it as it is
+Shown = tuple[Any, ...]  # a value for each output; gr.skip() leaves it unchanged
 
 
 class Talk(NamedTuple):
-    """A value for each output of the Ask tab, in their order; what is not given stays as it is.
+    """A value for each output of the Ask tab, in order; omitted ones stay unchanged.
 
-    state: the conversation itself, which all handlers share. Gradio drops a state whose tab was closed, an hour after
-    it was last an output; one that never was an output is kept.
+    state: the conversation, shared by all handlers. Gradio drops the state of a closed tab an hour after it was last an
+    output, but keeps a state that never was an output.
     """
 
     line: Any = gr.skip()
@@ -74,7 +74,7 @@ class Talk(NamedTuple):
 
 
 def build(rag: Rag, *, has_login: bool = False) -> gr.Blocks:
-    """Return the page over this engine, not yet served."""
+    """Build the page for this engine, without serving it."""
     page = gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True)
     with page:
         state, line = gr.State(Conversation()), _html(elem_id="said")
@@ -93,7 +93,7 @@ def build(rag: Rag, *, has_login: bool = False) -> gr.Blocks:
 
 
 def handlers_of(page: gr.Blocks) -> dict[int, str]:
-    """Return the name of each handler by Gradio's number of it; a page with one that is not known is not served."""
+    """Map Gradio's handler numbers to handler names; a page with an unknown handler is not served."""
     names = {number: str(function.api_name) for number, function in page.fns.items()}
     if unknown := sorted(names.values() - HANDLERS.keys()):
         raise AssertionError(f"handlers that rag.web.server.handlers does not know: {', '.join(unknown)}")
@@ -111,7 +111,7 @@ def _ask_tab(rag: Rag, page: gr.Blocks, state: gr.State, line: gr.HTML) -> tuple
                         placeholder="Your question",
                         show_label=False,
                         container=False,
-                        lines=1,  # with one line Enter sends, and Shift+Enter starts another
+                        lines=1,  # with one line, Enter sends and Shift+Enter adds a line
                         max_lines=8,
                         max_length=rag.settings.max_question_chars,
                         autofocus=True,
@@ -133,7 +133,7 @@ def _ask_tab(rag: Rag, page: gr.Blocks, state: gr.State, line: gr.HTML) -> tuple
         partial(converse, rag),
         inputs=[question, chosen, state],
         outputs=talk,
-        trigger_mode="multiple",  # ``begin`` says who may ask: for Gradio a question lasts longer than for its reader
+        trigger_mode="multiple",  # ``begin`` decides: for Gradio an event ends later than the reader sees the answer
         concurrency_id=ENGINE,
         api_name="converse",
         **_QUIET,
@@ -162,16 +162,16 @@ def _library_tab(rag: Rag, state: gr.State, line: gr.HTML, conversation: gr.HTML
 
 
 def _html(value: str = "", *, elem_id: str | None = None) -> gr.HTML:
-    # Gradio's own style would set it as Markdown, and nothing here needs its own script.
+    # Gradio's default CSS would style it like Markdown, and no component here needs its own script.
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
 def _wire(
     name: str, handler: Callable[..., Shown], outputs: Sequence[Any], *, inputs: Sequence[Any] = (), **event: Any
 ) -> None:
-    """Let the page's buttons of this name call a handler; the first output is a line for the reader.
+    """Let the page's buttons with this name call a handler; the first output is a line for the reader.
 
-    handler: gets the button's message, as ``HANDLERS`` has it, and the inputs; returns a value for each output.
+    handler: receives the button's message, typed as in ``HANDLERS``, and the inputs; returns a value for each output.
     """
     kind = HANDLERS[name].message
     assert kind
@@ -183,7 +183,7 @@ def _wire(
             line = _NOT_UNDERSTOOD
         except RagError as error:
             line = str(error)
-        except Exception as error:  # noqa: BLE001 - a user's request ends here
+        except Exception as error:  # noqa: BLE001 - boundary of a user's request
             report(error)
             line = UNEXPECTED
         return said(line), *[gr.skip()] * (len(outputs) - 1)
@@ -196,7 +196,7 @@ def _wire(
 
 
 def converse(rag: Rag, question: str, choice: str, conversation: Conversation) -> Iterator[Talk]:
-    """Ask, and yield what there is at every event; while another question is answered this one stays in its box."""
+    """Ask a question, yielding updates at every event; while another one is being answered it stays in its box."""
     try:
         asking = conversation.begin(question, choice) if question.strip() else None
     except RagError as error:
@@ -205,9 +205,9 @@ def converse(rag: Rag, question: str, choice: str, conversation: Conversation) -
     if asking:
         try:
             yield from _answered(rag, asking, conversation)
-        finally:  # where the reader left
+        finally:  # also when the reader leaves
             conversation.stop(asking)
-    yield Talk()  # Gradio sends the last once more at the end, and by then the next question may have begun
+    yield Talk()  # Gradio sends the last update again at the end, when the next question may have begun
 
 
 def _answered(rag: Rag, asking: PendingQuestion, conversation: Conversation) -> Iterator[Talk]:
@@ -215,41 +215,41 @@ def _answered(rag: Rag, asking: PendingQuestion, conversation: Conversation) -> 
     begun = Talk(box="", conversation=conversation_html(asking.before))
     for turn in replies(rag, asking):
         if not conversation.grow(asking, turn):
-            yield Talk(pending=_no_pending(conversation))  # what was on its way may have arrived after the stop
+            yield Talk(pending=_no_pending(conversation))  # an earlier update may have arrived after the stop
             return
         yield begun._replace(pending=pending_html(turn, number)) if turn.is_pending else _all_of(conversation)
-        begun = Talk()  # the box is emptied at once, and then left to the user, who may be typing the next question
+        begun = Talk()  # the box is emptied only once: the user may be typing the next question
 
 
 def stop_asking(conversation: Conversation) -> Talk:
-    """Return what stands there after a stop: the question, and that it was stopped."""
+    """Stop the current question, and show that it was stopped."""
     conversation.stop()
     return _all_of(conversation)
 
 
 def begin_anew(rag: Rag, _: Nothing, conversation: Conversation) -> Talk:
-    """Return the page's beginning."""
+    """Start a new conversation."""
     conversation.restart()
     return _all_of(conversation)._replace(conversation=opening(rag))
 
 
 def restore(rag: Rag, kept: Kept, conversation: Conversation) -> Talk:
-    """Return a conversation that the browser kept."""
+    """Restore a conversation stored in the browser."""
     conversation.restart(restored(rag, kept.model_dump()))
     return _all_of(conversation)
 
 
 def search_for(rag: Rag, refused: TurnNumber, conversation: Conversation) -> Talk:
-    """Return the evidence with what a search for a refused question finds."""
+    """Search for a refused question, and show the passages found."""
     _, turn = conversation.at(refused.turn)
     conversation.amend(turn, found=searched(rag, turn))
     return Talk(evidence=evidence_html(conversation.turns))
 
 
 def take_feedback(rag: Rag, said_of: Judgement, conversation: Conversation) -> Talk:
-    """Store what a reader thinks of a turn."""
+    """Store a reader's verdict on a turn."""
     before, turn = conversation.at(said_of.turn)
-    assert turn.result  # what ``at`` returns has one
+    assert turn.result  # guaranteed by ``at``
     store(
         rag.settings.index_dir,
         verdict=said_of.verdict,
@@ -262,7 +262,7 @@ def take_feedback(rag: Rag, said_of: Judgement, conversation: Conversation) -> T
 
 
 def open_document(rag: Rag, pointer: Pointer, conversation: Conversation) -> Shown:
-    """Return a document, with the places that the reader asked for."""
+    """Show a document with the requested places highlighted."""
     try:
         doc_id, places = pointed_at(pointer, conversation.turns)
         return gr.skip(), anew(document_html(rag.entry(doc_id), places))
@@ -271,7 +271,7 @@ def open_document(rag: Rag, pointer: Pointer, conversation: Conversation) -> Sho
 
 
 def opening(rag: Rag) -> str:
-    """Return the page's beginning: what can be asked, or what to run so that something can."""
+    """Return the opening view: what can be asked, or what to run first if there is no index."""
     try:
         listed = rag.listing()
     except RagError as error:
@@ -290,14 +290,14 @@ def _all_of(conversation: Conversation) -> Talk:
 
 
 def _no_pending(conversation: Conversation) -> Any:
-    return gr.skip() if conversation.is_answering else ""  # the next question shows itself
+    return gr.skip() if conversation.is_answering else ""  # the pending question is already shown
 
 
 # -- the library -------------------------------------------------------------------------------------------------------
 
 
 def documents(rag: Rag, conversation: Conversation) -> Shown:
-    """Return (conversation, choice, shelf) as the documents of now make them; a conversation under way stays."""
+    """Return (conversation, choice, shelf) for the current documents; an ongoing conversation is left unchanged."""
     try:
         listed = library.listing(rag)
         own = [document.doc_id for document in listed if library.is_uploaded(rag, document)]
@@ -309,19 +309,19 @@ def documents(rag: Rag, conversation: Conversation) -> Shown:
 
 
 def uploaded(rag: Rag, _: Nothing, conversation: Conversation) -> Shown:
-    """Return what ``documents`` does, after no line."""
+    """Return the outputs of ``documents``, preceded by an unchanged line."""
     return gr.skip(), *documents(rag, conversation)
 
 
 def read_again(rag: Rag, conversation: Conversation) -> Iterator[Shown]:
-    """Read all files of the index again, and yield how far that is; at the end also what ``documents`` returns."""
+    """Read all files of the index again, yielding progress and finally also the outputs of ``documents``."""
     line, same = "", [gr.skip()] * 3
     try:
         for line in library.reread(rag):
             yield said(line), *same
     except RagError as error:
         line = problem(str(error))
-    except Exception as error:  # noqa: BLE001 - a user's request ends here
+    except Exception as error:  # noqa: BLE001 - boundary of a user's request
         report(error)
         line = problem(UNEXPECTED)
     else:

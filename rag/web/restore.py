@@ -1,6 +1,6 @@
-"""Conversations that a browser kept, made into turns again, with every citation checked against the documents of now.
+"""Restores conversations stored in a browser, checking every citation against the current documents.
 
-What comes from a browser is foreign: it is parsed strictly, and a quote that no longer stands in its place is marked as
+Data from a browser is untrusted: it is parsed strictly, and a quote that is no longer at its position is marked as
 lost.
 """
 
@@ -16,7 +16,7 @@ from rag.records import AskRecord, CitationRecord, NearRecord
 from rag.values import Abstention, Answer, Citation, Claim, Hit, Passage, Removed, Result, Span, Trace
 from rag.web.turn import Turn, Turns, Verdict
 
-MAX_TURNS = 200  # of one conversation; page.js keeps no more
+MAX_TURNS = 200  # per conversation; page.js stores no more
 
 
 class _Turn(BaseModel):
@@ -56,7 +56,7 @@ def _turn(kept: _Turn, catalog: Catalog | None) -> Turn:
 
 
 def _placed(kept: CitationRecord, catalog: Catalog | None) -> tuple[Citation, Hit | None]:
-    """Return the citation, with its document if that still has the quote, and the passage around it."""
+    """Return the citation, linked to its document if the quote is still there, and the passage around it."""
     span = Span(kept.start, kept.end)
     entry = catalog.entry_by_source(kept.source) if catalog else None
     stands = entry is not None and entry.document.text[span.start : span.end] == kept.quote
@@ -95,7 +95,7 @@ def _result(record: AskRecord, citations: Sequence[Citation], hits: Sequence[Hit
 
 
 def _hit(kept: NearRecord, catalog: Catalog | None) -> Hit:
-    """Return a passage; without a document's id if the text is not there any more, so that it cannot be opened."""
+    """Return a passage; if its text is gone, it has no document id and so cannot be opened."""
     entry = catalog.entry_by_source(kept.source) if catalog else None
     stands = entry is not None and entry.document.text[kept.start : kept.end] == kept.text
     passage = Passage(

@@ -1,6 +1,6 @@
-"""One turn of a conversation, as the page keeps it while it is open.
+"""One turn of a conversation on an open page.
 
-``conversation`` makes turns; the views and ``export`` show them.
+``conversation`` creates turns; the views and ``export`` render them.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ Verdict = Literal["up", "down"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and as much of the reply as there is: stages, then claims, then the result or a problem.
+    """A question and the reply so far: stages, then claims, then the result or a problem.
 
-    scope: which documents were asked, in words; empty for all. found: what a search for a refused question gave, if
-    one was made. lost: markers of a restored answer whose quotes the documents no longer have. verdict: the reader's.
+    scope: which documents were searched, in words; empty for all. found: hits of a search for a refused question, if
+    one was made. lost: markers of a restored answer whose quotes are no longer in the documents. verdict: the reader's.
     """
 
     question: str
@@ -31,12 +31,12 @@ class Turn:
 
     @property
     def is_pending(self) -> bool:
-        """Whether more of the reply is to come."""
+        """Whether the reply is still incomplete."""
         return self.result is None and not self.problem
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        """The citations of its answer, by marker; none of a refusal."""
+        """The citations of the answer, ordered by marker; empty for a refusal."""
         return self.result.citations if isinstance(self.result, Answer) else ()
 
 
@@ -44,5 +44,5 @@ Turns = tuple[Turn, ...]
 
 
 def history_of(turns: Turns) -> History:
-    """Return the turns as the engine takes them: (question, answer text), oldest first."""
+    """Return the turns as the engine's history: (question, answer text), oldest first."""
     return [(turn.question, turn.result.text if isinstance(turn.result, Answer) else "") for turn in turns]

@@ -1,1 +1,1 @@
-"""How the page is served: who may come in, which requests are let through, and what programs can ask."""
+"""The web server: login, request filtering, and the APIs for programs."""

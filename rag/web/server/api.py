@@ -1,7 +1,7 @@
-"""The page's API: ``/ask`` and ``/search`` for gradio_client, with the records that every surface gives.
+"""The page's API: ``/ask`` and ``/search`` for gradio_client, returning the same records as every other surface.
 
-The page puts them among its components, so that they stand in one queue with its readers; nothing else of the page is
-open to programs.
+The endpoints are part of the page's Blocks and so share the queue with its readers. No other part of the page is open
+to programs.
 """
 
 import logging
@@ -14,17 +14,17 @@ from gradio.events import api  # gr.api, which Gradio does not declare for type 
 
 from rag.engine import Rag
 from rag.errors import RagError, UsageError
-from rag.options import checked_mode, checked_top_k, filters
+from rag.question_options import checked_mode, checked_top_k, filters
 from rag.records import ask_record, search_record
 from rag.values import History, Mode
 
-ENGINE = "engine"  # the queue's name for all that asks the engine
+ENGINE = "engine"  # queue for everything that asks the engine
 UNEXPECTED = "Something went wrong inside Footnote, and the question was not answered. Its log says what."
 _log = logging.getLogger(__name__)
 
 
 def add_endpoints(rag: Rag) -> None:
-    """Add them to the Blocks under construction."""
+    """Add the endpoints to the Blocks under construction."""
 
     def ask(  # noqa: PLR0917 - programs give them by name or in this order
         question: str,
@@ -51,7 +51,7 @@ def add_endpoints(rag: Rag) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn errors into the one line that a program's call gets back."""
+    """Turn errors into the single line that a program receives."""
     try:
         yield
     except RagError as error:
@@ -75,6 +75,6 @@ def _pairs(history: object) -> History:
 
 
 def report(error: Exception) -> None:
-    """Log an error that nobody foresaw, with the place only where that is asked for: messages may quote documents."""
+    """Log an unexpected error; the traceback only at level DEBUG, because messages may quote documents."""
     where = error if _log.isEnabledFor(logging.DEBUG) else None
     _log.error("a question ended in %s; FOOTNOTE_LOG=DEBUG shows where", type(error).__name__, exc_info=where)

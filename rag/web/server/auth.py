@@ -1,4 +1,4 @@
-"""Who may come in: ``RAG_AUTH`` read once, passwords compared in constant time, guesses counted and slowed."""
+"""Login checks: ``RAG_AUTH`` is read once, passwords are compared in constant time, guesses are rate-limited."""
 
 import hashlib
 import hmac
@@ -12,17 +12,17 @@ from pathlib import Path
 
 from rag.errors import SettingsError
 
-_FREE_GUESSES = 10  # wrong passwords for a user from one address before it has to wait; a person needs fewer
-_GUESS_EVERY_S = 10.0  # how often it may try again from then on: 8,640 times a day
-_FREE_ANYWHERE = 100  # and from all addresses together
+_FREE_GUESSES = 10  # wrong passwords per user and address before it has to wait; a person needs fewer
+_GUESS_EVERY_S = 10.0  # interval between further tries: 8,640 a day
+_FREE_ANYWHERE = 100  # wrong passwords per user from all addresses together
 _ANYWHERE_EVERY_S = 1.0
-_COUNTED = 10_000  # pairs of user and address that are remembered
+_COUNTED = 10_000  # pairs of user and address remembered
 
 _log = logging.getLogger(__name__)
 
 
 class TooManyGuesses(Exception):
-    """So many wrong passwords came that none is looked at for ``wait_s`` seconds, right or wrong."""
+    """Too many wrong passwords; none, right or wrong, is checked for the next ``wait_s`` seconds."""
 
     def __init__(self, wait_s: int) -> None:
         super().__init__(f"Too many wrong passwords. Try again in {wait_s} second{'' if wait_s == 1 else 's'}.")
@@ -30,7 +30,7 @@ class TooManyGuesses(Exception):
 
 
 class _Allowance:
-    """Tries that each key has: ``free`` at once, and a new one every so many seconds (a token bucket)."""
+    """A token bucket per key: ``free`` tries at once, then a new one every ``every_s`` seconds."""
 
     def __init__(self, free: int, every_s: float, *, clock: Callable[[], float]) -> None:
         self._free = free
@@ -39,7 +39,7 @@ class _Allowance:
         self._used: OrderedDict[bytes, tuple[float, float]] = OrderedDict()  # key -> (tries used, at that time)
 
     def wait_s(self, key: bytes) -> float:
-        """Return how long until the next try; 0 where one is left."""
+        """Return the seconds until the next try; 0 if one is left."""
         return max(0.0, (self._used_now(key) - self._free + 1) * self._every_s)
 
     def use(self, key: bytes) -> None:
@@ -54,7 +54,7 @@ class _Allowance:
 
 
 class Accounts:
-    """Known pairs of user and password, as digests; without any, everybody may come in. Safe to share by threads."""
+    """Digests of the known pairs of user and password; if there are none, anyone may enter. Thread-safe."""
 
     def __init__(self, digests: tuple[bytes, ...] = (), *, clock: Callable[[], float] = time.monotonic) -> None:
         self._digests = digests
@@ -66,11 +66,11 @@ class Accounts:
         return bool(self._digests)
 
     def admit(self, user: str, password: str, *, address: str) -> bool:
-        """Whether they are a known pair; takes as long for an unknown user as for a wrong password.
+        """Whether this is a known pair; takes equally long for an unknown user and for a wrong password.
 
         address: where the request came from. A wrong pair is logged, without user or password, and counted for this
-        user here and everywhere. Raises TooManyGuesses once there were too many, also for the right password: whoever
-        guesses must not learn from the difference.
+        user both at this address and overall. After too many, raises TooManyGuesses even for the right password, so
+        that an attacker learns nothing from the difference.
         """
         here, anywhere = _digest(user, address), _digest(user, "")
         given = _digest(user, password)
@@ -79,7 +79,7 @@ class Accounts:
             if wait_s:
                 _log.warning("login: guesses from %s are slowed", address or "an unknown address")
                 raise TooManyGuesses(math.ceil(wait_s))
-            if sum(hmac.compare_digest(given, known) for known in self._digests):  # any() would stop at the first
+            if sum(hmac.compare_digest(given, known) for known in self._digests):  # any() would stop at the first match
                 return True
             self._here.use(here)
             self._anywhere.use(anywhere)
@@ -88,10 +88,11 @@ class Accounts:
 
 
 def read_accounts(auth: str, *, clock: Callable[[], float] = time.monotonic) -> Accounts:
-    """Read ``user:password`` pairs separated by commas, or the file of that name with one a line.
+    """Read ``user:password`` pairs separated by commas, or from a file of that name with one pair per line.
 
-    A password may hold colons; one with a comma or white space at an end needs the file, where lines that begin with #
-    are comments. Raises SettingsError, which names a line by its number and never repeats what may be a password.
+    A password may contain colons. One with a comma, or with leading or trailing white space, needs the file, where
+    lines that begin with # are comments. Raises SettingsError, which gives a line's number and never a possible
+    password.
     """
     if not auth.strip():
         return Accounts()
@@ -110,14 +111,14 @@ def read_accounts(auth: str, *, clock: Callable[[], float] = time.monotonic) -> 
 
 
 def _lines(auth: str) -> list[str] | None:
-    """Return the lines of the file, or None if there is none of that name."""
+    """Return the lines of the file, or None if there is no such file."""
     try:
         path = Path(auth.strip()).expanduser()
         return path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else None
     except UnicodeDecodeError:
         raise SettingsError("setting auth: its file is not UTF-8 text; write user:password, one a line") from None
     except (OSError, RuntimeError, ValueError) as error:
-        if ":" in auth:  # too long for a path, or with characters that no path has: pairs
+        if ":" in auth:  # too long or with characters invalid in a path, so it holds pairs
             return None
         reason = getattr(error, "strerror", None) or "no path"
         raise SettingsError(f"setting auth: its file cannot be read ({reason}); check the path") from None
@@ -133,4 +134,5 @@ def _pair(place: str, line: str) -> tuple[str, str]:
 
 
 def _digest(user: str, password: str) -> bytes:
-    return hashlib.sha256(f"{user}:{password}".encode("utf-8", "surrogatepass")).digest()
+    """Return a digest of the pair, in which no other split of the same characters has the same."""
+    return hashlib.sha256(f"{len(user)}:{user}:{password}".encode("utf-8", "surrogatepass")).digest()

@@ -1,8 +1,8 @@
-"""Files are read and indexed in processes of their own, so that whoever asks a question does not wait for them.
+"""Reads and indexes files in separate processes, so that questions do not have to wait for them.
 
-One process tries whether files can be read, with a limit of time and memory for each: whatever a file does to it costs
-that file its line and nothing else. Another one brings the index up to date. Both give way to the server. Requests and
-answers are lines of JSON on their standard input and output.
+One process checks whether files can be read, with time and memory limits for each file, so that a harmful file affects
+only its own result. Another updates the index. Both run at a lower priority than the server. Requests and answers are
+lines of JSON on standard input and output.
 """
 
 import dataclasses
@@ -25,26 +25,26 @@ from rag.errors import DocumentError, RagError
 from rag.index import IngestReport, OnProgress
 from rag.web.server.limits import READ_MEMORY_MB, READ_S, READ_S_PER_MB
 
-_NICE = 5  # a question is answered first, on the same cores
+_NICE = 5  # questions take precedence on the same cores
 _MB = 1024 * 1024
 
 
 class ReadingFailed(RagError):
-    """The process ended without saying what came of it."""
+    """The process ended without reporting a result."""
 
 
 class Reader(Protocol):
-    """What the library needs done with files."""
+    """Checks and indexes files for the library."""
 
     def problem(self, path: Path) -> str | None:
         """Return the line that says why a file cannot be ingested, or None if it can."""
 
     def ingest(self, paths: Sequence[Path], *, on_progress: OnProgress) -> IngestReport:
-        """Do what ``Rag.ingest`` does, and raise what it raises; ReadingFailed if the process ends before."""
+        """Ingest like ``Rag.ingest``, raising the same errors, or ReadingFailed if the process ends prematurely."""
 
 
 def reader(rag: Rag) -> AbstractContextManager[Reader]:
-    """Return what reads files for this engine: other processes, unless its encoder exists in this one only."""
+    """Return a reader for this engine; it uses other processes unless the encoder exists only in this one."""
     return Background(rag.settings) if not rag.has_own_encoder else nullcontext(Foreground(rag))
 
 
@@ -73,7 +73,7 @@ class Background:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._trying: _Process | None = None
-        self._indexing = _Process(settings, "index")  # loads the model while files are still tried
+        self._indexing = _Process(settings, "index")  # loads the model while files are being checked
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +84,7 @@ class Background:
                 process.end()
 
     def problem(self, path: Path) -> str | None:
-        """Return why a file cannot be ingested; one that takes too long or too much ends the process that tried it."""
+        """Return why a file cannot be ingested, or None; exceeding a time or memory limit ends the checking process."""
         self._trying = self._trying or _Process(self._settings, "try")
         limit_s = READ_S + READ_S_PER_MB * path.stat().st_size / _MB
         until = time.monotonic() + limit_s
@@ -93,7 +93,7 @@ class Background:
         said = next(self._trying.ask([str(path)]), None)
         timer.cancel()
         has_expired = time.monotonic() > until
-        if said is None or has_expired:  # it has ended, or is about to
+        if said is None or has_expired:  # the process has ended, or is about to
             self._trying.end()
             self._trying = None
         if said is not None:
@@ -116,10 +116,10 @@ class Background:
 
 
 class _Process:
-    """A process with work of one kind: ``try`` or ``index``."""
+    """A process that does one kind of work: ``try`` or ``index``."""
 
     def __init__(self, settings: Settings, kind: str) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - this program, with arguments of its own
+        self._process = subprocess.Popen(  # noqa: S603 - runs this module with fixed arguments
             [sys.executable, "-m", "rag.web.server.background", kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -130,30 +130,30 @@ class _Process:
         self._send({"settings": given, "memory_mb": READ_MEMORY_MB if kind == "try" else 0})
 
     def ask(self, paths: Sequence[str]) -> Iterator[Any]:
-        """Yield what the process says to these paths, until it ends."""
+        """Send paths to the process and yield its messages until it ends."""
         assert self._process.stdout
         self._send(paths)
         return map(json.loads, self._process.stdout)
 
     def kill(self) -> None:
-        """End the process; whoever waits for an answer gets none."""
+        """Kill the process; a pending ``ask`` ends without an answer."""
         self._process.kill()
 
     def end(self) -> None:
-        """End the process, and wait until nothing is left of it."""
+        """Kill the process, close its pipes and wait for it."""
         self.kill()
-        with suppress(OSError):  # of a pipe that nobody reads any more
+        with suppress(OSError):  # the pipe may have no reader any more
             self._process.__exit__(None, None, None)
 
     def _send(self, message: object) -> None:
         assert self._process.stdin
-        with suppress(OSError):  # it has ended, and says nothing either
+        with suppress(OSError):  # the process has ended, which ``ask`` notices
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
 
 
 def _environment(kind: str) -> dict[str, str]:
-    """Return this process's own without settings, which go another way; what tries files needs no threads."""
+    """Return this process's environment without the settings, which are sent as JSON; ``try`` gets single threads."""
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith("RAG_")}
     few = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
     return inherited | few if kind == "try" else inherited
@@ -173,9 +173,9 @@ def _report(said: dict[str, Any]) -> IngestReport:
 
 
 def main(kind: str) -> None:
-    """Answer the lines on standard input: the settings first, then the paths of each piece of work."""
+    """Process the lines on standard input: first the settings, then the paths of each request."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what a library prints is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # keeps output of libraries out of the answers
     if hasattr(os, "nice"):
         os.nice(_NICE)
     begun = json.loads(sys.stdin.readline())
@@ -183,7 +183,7 @@ def main(kind: str) -> None:
     if kind == "try":
         _limit_memory(begun["memory_mb"] * _MB)
     else:
-        with suppress(RagError):  # the ingest meets the same error, and says it
+        with suppress(RagError):  # the ingest hits and reports the same error
             rag.warm_up_encoder()
     for line in sys.stdin:
         paths = [Path(path) for path in json.loads(line)]
@@ -201,7 +201,7 @@ def _ingested(rag: Rag, paths: Sequence[Path], on_progress: Callable[[int, int, 
 
 
 def _limit_memory(n_bytes: int) -> None:
-    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit, and macOS may refuse it
+    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit, macOS may refuse it
         import resource  # noqa: PLC0415
 
         resource.setrlimit(resource.RLIMIT_AS, (n_bytes, n_bytes))

@@ -1,7 +1,7 @@
-"""What a chat client sends: OpenAI's request for a chat completion, understood or refused in one line.
+"""Parses OpenAI chat completion requests, or refuses them with a one-line error.
 
-The last message of the user is the question, what was said before it the history. System messages are neither obeyed
-nor searched: an answer comes from the documents alone. Parameters that shape sampling are ignored, as there is none.
+The last user message is the question; the messages before it are the history. System messages are neither obeyed nor
+searched, because answers come from the documents alone. Sampling parameters are ignored, because nothing is sampled.
 """
 
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from rag.answer_text import answer_in
 from rag.config import Settings
-from rag.plaintext import answer_in
 from rag.values import History, Mode
 
-# By name: how it answers; "footnote" as everything else does that is asked without a mode.
+# Model name -> mode; "footnote" uses the default mode.
 _MODELS: dict[str, Mode | None] = {"footnote": None, "footnote-quotes": "quotes", "footnote-written": "written"}
 
 
 class Refused(Exception):
-    """A request that is not answered: the status, and OpenAI's error object."""
+    """A refused request: the status and OpenAI's error object."""
 
     def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class _Part(_Model):
 def _as_parts(content: object) -> object:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return [] if content is None else content  # None where an assistant called a tool
+    return [] if content is None else content  # None if an assistant called a tool
 
 
 class _Message(_Model):
@@ -63,7 +63,7 @@ class _StreamOptions(_Model):
 
 
 class Chat(_Model):
-    """The request, as far as it is looked at; whatever else a client sends is passed over."""
+    """The fields of a request that are used; all others are ignored."""
 
     model: str
     messages: list[_Message] = Field(min_length=1)
@@ -74,7 +74,7 @@ class Chat(_Model):
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request that has been understood."""
+    """A parsed request."""
 
     chat: Chat
     question: str
@@ -83,7 +83,7 @@ class ChatRequest:
 
 
 def understood(body: bytes, *, settings: Settings) -> ChatRequest:
-    """Return what is asked; raises Refused with the first thing that is wrong."""
+    """Parse a request; raises Refused with the first problem found."""
     try:
         chat = Chat.model_validate_json(body)
     except ValidationError as error:
@@ -110,7 +110,7 @@ def _misunderstood(error: ValidationError) -> Refused:
 
 
 def _turns(messages: list[_Message]) -> History:
-    """Return each question with the answer that followed it; the last one has none yet."""
+    """Return each question with the answer that followed it; the last one has no answer yet."""
     turns: History = []
     for message in messages:
         if message.role == "user":
@@ -121,5 +121,5 @@ def _turns(messages: list[_Message]) -> History:
 
 
 def models(settings: Settings) -> dict[str, Mode | None]:
-    """Return the names that can be asked, each with its mode, None for the default; one where no model writes."""
+    """Return the model names and their modes (None: the default); only one if no language model is configured."""
     return {name: mode for name, mode in _MODELS.items() if mode is None or settings.writes}

@@ -1,7 +1,6 @@
-"""Footnote as a model for existing chat clients: OpenAI's protocol for chat completions, under ``/v1``.
+"""Footnote as a model for existing chat clients: OpenAI's chat completions protocol under ``/v1``.
 
-What a client sends is understood by ``rag.web.server.chat``; everything is answered by ``Rag.stream``. The server
-mounts it.
+Requests are parsed by ``rag.web.server.chat`` and answered by ``Rag.stream``.
 """
 
 import json
@@ -21,9 +20,9 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 
+from rag.answer_text import plain_text
 from rag.engine import Event, Rag, Stage
 from rag.errors import RagError, UsageError
-from rag.plaintext import plain_text
 from rag.records import Record, ask_record
 from rag.text.tokens import count_tokens
 from rag.values import Abstention, Answer, Claim, Result
@@ -37,7 +36,7 @@ from rag.web.server.limits import AT_ONCE, BUSY, RETRY_AFTER_S, WAITING
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """The objects of one reply, which share an id, a time and a model."""
+    """Builds the objects of one reply, which share an id, a time and a model."""
 
     id: str
     created: int
@@ -60,7 +59,7 @@ class _Reply:
 
 
 def _evidence(result: Result) -> Record:
-    """Return what OpenAI's text cannot say: where each marker stands and points, and the record of ``rag ask``."""
+    """Return what plain text cannot carry: where each marker stands and points, and the record of ``rag ask``."""
     return {"annotations": _annotations(result), "footnote": ask_record(result)}
 
 
@@ -93,7 +92,7 @@ def _event(value: Record) -> bytes:
 
 
 class _Door:
-    """Lets so many questions in at once and so many wait."""
+    """Limits how many questions are answered at once and how many may wait."""
 
     def __init__(self, rag: Rag) -> None:
         self._rag = rag
@@ -104,7 +103,7 @@ class _Door:
             raise Refused(503, BUSY, code="overloaded")
 
     async def events(self, asked: ChatRequest) -> AsyncGenerator[Event, None]:
-        """Yield the events of a question; closed early, as when its client leaves, nothing more is done for it."""
+        """Yield the events of a question; closing early, as when the client leaves, stops the work."""
         async with self._places:
             stream = self._rag.stream(asked.question, history=asked.history, mode=asked.mode)
             try:
@@ -121,7 +120,7 @@ async def _whole(door: _Door, asked: ChatRequest, reply: _Reply, request: Reques
                 return JSONResponse(reply.whole(event, await run_sync(_usage, asked, event)))
             if await request.is_disconnected():
                 break
-    return Response(status_code=499)  # as nginx says that the client has gone; nobody reads it
+    return Response(status_code=499)  # nginx's code for a client that has gone; nobody reads it
 
 
 async def _streamed(door: _Door, asked: ChatRequest, reply: _Reply) -> AsyncIterator[bytes]:
@@ -131,7 +130,7 @@ async def _streamed(door: _Door, asked: ChatRequest, reply: _Reply) -> AsyncIter
             async for chunk in _chunks(events, asked, reply):
                 yield chunk
         yield b"data: [DONE]\n\n"
-    except Exception as error:  # noqa: BLE001 - a user's request ends here
+    except Exception as error:  # noqa: BLE001 - boundary of a user's request
         yield _event(_refusal(error).body)
 
 
@@ -139,7 +138,7 @@ async def _chunks(events: AsyncIterator[Event], asked: ChatRequest, reply: _Repl
     said = ""
     async for event in events:
         if isinstance(event, Stage):
-            yield f": {event.detail}\n\n".encode()  # a comment, which clients skip and which keeps proxies waiting
+            yield f": {event.detail}\n\n".encode()  # an SSE comment: clients skip it, proxies stay connected
         elif isinstance(event, Claim):
             text = f"\n{event.marked}" if said else event.marked
             said += text
@@ -171,7 +170,7 @@ def _refusal(error: Exception) -> Refused:
 
 
 def completions(rag: Rag, *, accounts: Accounts) -> FastAPI:
-    """Return the application that is mounted at ``/v1``."""
+    """Return the application to mount at ``/v1``."""
     api = FastAPI(openapi_url=None, dependencies=[Depends(_admission(accounts))])
     door = _Door(rag)
 
@@ -216,7 +215,7 @@ def _admission(accounts: Accounts) -> Callable[[Request], None]:
 
 
 def _credentials(header: str) -> tuple[str, str]:
-    """Return user and password of ``Bearer user:password``, which clients make of an API key, or of HTTP Basic."""
+    """Return user and password from ``Bearer user:password`` (how clients send an API key) or from HTTP Basic."""
     scheme, given = get_authorization_scheme_param(header)
     try:
         pair = b64decode(given, validate=True).decode() if scheme.lower() == "basic" else given

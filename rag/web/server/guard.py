@@ -1,12 +1,13 @@
-"""What every request passes before anything answers it, and what every response carries.
+"""ASGI middleware that every request and response passes through.
 
-ASGI middleware, each doing one thing: requests of foreign pages are refused, bodies are limited in size and time,
-responses forbid the browser what the page does not need.
+Each class does one thing: refuse requests from other origins, limit the size and time of bodies, and forbid the browser
+whatever the page does not need.
 """
 
 import base64
 import hashlib
 import re
+import time
 from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
@@ -21,32 +22,33 @@ from rag.web.server.limits import MAX_BODY_MB, MAX_CHAT_MB, MAX_UPLOAD_FILES
 
 _API = "/gradio_api/"  # events
 _UPLOADS = "/upload"
-_SILENCE_S = 20.0  # how long a client may send nothing while it owes the rest of its request
+_SLOWEST_BYTES_S = 1000  # on average; a byte now and then would hold a connection for days
+_SILENCE_S = 20.0  # how long a client may pause while sending a request
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",  # frame-ancestors, for browsers that do not know it
-    "Referrer-Policy": "same-origin",  # the address may hold a question; without any, a form has no origin
+    "X-Frame-Options": "DENY",  # for browsers without frame-ancestors
+    "Referrer-Policy": "same-origin",  # URLs may contain a question; "no-referrer" would remove a form's origin
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-# What Gradio 6.31 needs, tried in Chromium one by one: it makes functions of the templates of gr.HTML ('unsafe-eval'),
-# puts styles on elements, and sets the base of its links. Inline scripts and handlers it does not need: document text
-# that became markup by mistake would run nothing.
+# What Gradio 6.31 needs, tested one by one in Chromium: it compiles the templates of gr.HTML ('unsafe-eval'), sets
+# inline styles, and sets the base URL. It does not need inline scripts or handlers, so document text that became markup
+# by mistake could not run anything.
 _PAGE = (
     "default-src 'none'; script-src 'self' 'unsafe-eval' {hashes}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'self'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
-_OTHER = "default-src 'none'; frame-ancestors 'none'; sandbox"  # a file opened by its address runs nothing
+_OTHER = "default-src 'none'; frame-ancestors 'none'; sandbox"  # a file opened by its URL cannot run anything
 
 
 class KnownAddress:
-    """Refuses what a page of elsewhere sends: by its own name, or by one that it made lead here (DNS rebinding).
+    """Refuses requests from pages of other origins, and those made through DNS rebinding.
 
-    hosts: names under which Footnote answers, without ports; None is any, for an address that others reach by names
-    which nobody has told us.
+    hosts: host names that Footnote answers to, without ports; None allows any, for an address that others may reach by
+    names unknown to us.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str] | None) -> None:
@@ -54,7 +56,7 @@ class KnownAddress:
         self.hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let pass what names no origin, as programs do, or that of the address it was sent to."""
+        """Pass on requests without an origin, as from programs, or whose origin matches their host."""
         refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
         await (refusal or self.app)(scope, receive, send)
 
@@ -70,7 +72,7 @@ class KnownAddress:
 def _name(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # a bracket that does not close
+    except ValueError:  # an unclosed bracket
         return ""
 
 
@@ -80,9 +82,9 @@ def _refused(status: int, message: str) -> Response:
 
 
 class BodyLimit:
-    """Ends a request whose body is too large, too slow or of too many files, before it is read or as soon as it shows.
+    """Rejects a request as soon as its body turns out to be too large, too slow or to have too many files.
 
-    The exception is raised where the body is read, so that page and programs are told in their own form.
+    The exception is raised where the body is read, so that the page and programs each get their own form of error.
     """
 
     def __init__(self, app: ASGIApp, *, max_file_mb: int) -> None:
@@ -90,7 +92,7 @@ class BodyLimit:
         self.max_file_mb = max_file_mb
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on a ``receive`` that looks at what comes."""
+        """Pass the request on with a ``receive`` that checks the body."""
         if scope["type"] == "http":
             receive = _Body(receive, Headers(scope=scope), max_mb=self._max_mb(scope["path"])).receive
         await self.app(scope, receive, send)
@@ -102,22 +104,23 @@ class BodyLimit:
 
 
 class _Body:
-    """The body of one request as it comes in."""
+    """The incoming body of one request."""
 
     def __init__(self, receive: Receive, headers: Headers, *, max_mb: int) -> None:
         _, options = parse_options_header(headers.get("content-type", ""))
         self._receive = receive
         self._max_mb = max_mb
-        self._n_bytes = int(headers.get("content-length", "0"))  # uvicorn has seen that it is a number
+        self._n_bytes = int(headers.get("content-length", "0"))  # uvicorn has checked that it is a number
         self._n_read = 0
+        self._since = time.monotonic()
         self._between = b"--" + options.get(b"boundary", b"") if b"boundary" in options else b""
         self._n_between = 0
-        self._end = b""  # of what was read, in which the beginning of a boundary may stand
+        self._end = b""  # tail of what was read, which may contain the beginning of a boundary
         self._is_whole = False
 
     async def receive(self) -> Message:
         if self._is_whole:
-            return await self._receive()  # that the client has left, which may take as long as it likes
+            return await self._receive()  # the disconnect, which has no time limit
         self._check()
         message = await _in_time(self._receive)
         self._count(message.get("body", b""))
@@ -135,7 +138,9 @@ class _Body:
     def _check(self) -> None:
         if max(self._n_bytes, self._n_read) > self._max_mb * 1024 * 1024:
             raise HTTPException(413, f"the request is larger than {self._max_mb} MB; send less at once")
-        if self._n_between > MAX_UPLOAD_FILES + 1:  # one stands before each file, and one at the end
+        if time.monotonic() > self._since + _SILENCE_S + self._n_read / _SLOWEST_BYTES_S:
+            raise HTTPException(408, f"fewer than {_SLOWEST_BYTES_S:,} bytes a second came; send the request again")
+        if self._n_between > MAX_UPLOAD_FILES + 1:  # one boundary before each file and one at the end
             raise HTTPException(413, f"these are more than {MAX_UPLOAD_FILES} files; send fewer at once")
 
 
@@ -148,10 +153,10 @@ async def _in_time(receive: Receive) -> Message:
 
 
 class Restrained:
-    """Sends headers with every response that forbid the browser whatever Footnote does not need.
+    """Adds headers to every response that forbid the browser whatever Footnote does not need.
 
-    The page names the scripts that may run by their hashes: those it is sent with and ``scripts``, which Gradio inserts
-    later. It is held back for that, and comes uncompressed. A file that somebody uploaded is no page, whatever it is.
+    The policy of the page allows scripts by hash: those in its HTML and ``scripts``, which Gradio inserts later. For
+    this the page is buffered and sent uncompressed. An uploaded file never counts as a page, whatever its type.
     """
 
     def __init__(self, app: ASGIApp, *, scripts: Iterable[str]) -> None:
@@ -159,7 +164,7 @@ class Restrained:
         self.scripts = [_hash(script.encode()) for script in scripts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; the response is looked at on its way."""
+        """Pass the request on and add headers to the response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         else:
@@ -174,7 +179,7 @@ def _uncompressed(scope: Scope) -> Scope:
 
 
 class _Restraining:
-    """One response; the start of a page is held back until its HTML is whole. scripts: None where no page is."""
+    """One response; the start of a page is held back until its HTML is complete. scripts: None if it is not a page."""
 
     def __init__(self, send: Send, scripts: list[str] | None) -> None:
         self._send = send

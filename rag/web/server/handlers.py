@@ -1,8 +1,8 @@
-"""Every handler that the page's server calls for a browser or a program, and what each accepts.
+"""All handlers that a browser or a program can call on the server, and the values each accepts.
 
-A handler is reached by anybody who reaches the server, whether or not a button leads to it. ``rag.web.server.routes``
-refuses a call whose values are not of these types before Gradio looks at it, and a page with a handler that is not in
-the list is not served. None of them accepts a path: files arrive in ``rag.web.server.uploads``.
+Anyone who can reach the server can call a handler, whether or not a button leads to it. ``rag.web.server.routes``
+refuses calls with values of other types before Gradio sees them, and a page with an unlisted handler is not served. No
+handler accepts a path: files arrive through ``rag.web.server.uploads``.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from rag.web.views.document import Pointer
 
 
 class Nothing(BaseModel):
-    """The message of a button that says nothing but that it was pressed."""
+    """The empty message of a button without arguments."""
 
 
 class TurnNumber(BaseModel):
@@ -30,46 +30,47 @@ class TurnNumber(BaseModel):
 
 
 class Kept(BaseModel):
-    """A conversation that the browser kept; ``rag.web.restore`` reads its turns."""
+    """A conversation stored in the browser; ``rag.web.restore`` parses its turns."""
 
     turns: list[Any] = Field(max_length=MAX_TURNS)
 
 
 class DocumentId(BaseModel):
-    """A document of the library; one that it does not have is answered by a line."""
+    """The id of a document; an unknown one is answered with a line for the reader."""
 
     document: str = Field(min_length=1, max_length=200)
 
 
-# A question has a limit of its own, and a line for what is longer.
+# Questions have their own lower limit, with a proper error message.
 Text = Annotated[str, StringConstraints(strict=True, max_length=200_000)]
 Message = Annotated[str, StringConstraints(strict=True, max_length=MAX_BODY_MB * 1024 * 1024)]
-State = None  # the page's conversation stays on the server: a call brings nothing for it
-# JSON without objects, in which Gradio looks for files; a program's mistake gets its line from rag.web.api.
+KeptMessage = Annotated[str, StringConstraints(strict=True, max_length=4 * 1024 * 1024)]  # page.js keeps half of it
+State = None  # the page's conversation stays on the server; calls send null for it
+# JSON without objects, because Gradio looks for files in them; rag.web.server.api reports mistakes of programs.
 Plain = TypeAliasType("Plain", "str | int | float | bool | list[Plain] | None")
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What a call brings: a value of each type, in order. message: what the text of a button's call holds, as JSON."""
+    """What a call accepts: a value of each type, in order. message: the model of the JSON text that a button sends."""
 
     accepts: tuple[Any, ...]
     message: type[BaseModel] | None = None
 
 
 HANDLERS: Mapping[str, Handler] = {
-    # asking: the question, and what was chosen beside it, as rag.web.conversation.Choice reads it
+    # asking: the question and its options, parsed by rag.web.conversation.Choice
     "converse": Handler((Text, Text, State)),
     "stop": Handler((State,)),
     # buttons of the views
     "new": Handler((Message, State), Nothing),
-    "restore": Handler((Message, State), Kept),
+    "restore": Handler((KeptMessage, State), Kept),
     "search_for": Handler((Message, State), TurnNumber),
     "feedback": Handler((Message, State), Judgement),
     "open": Handler((Message, State), Pointer),
     "delete": Handler((Message, State), DocumentId),
     "read_again": Handler((State,)),
-    # what stands on the page when it is opened, and anew when files were uploaded
+    # the contents of the page, loaded when it opens and after uploads
     "opened": Handler((State,)),
     "uploaded": Handler((Message, State), Nothing),
     "health": Handler(()),
@@ -81,5 +82,5 @@ FOR_PROGRAMS = ("ask", "search")
 
 
 def checker(name: str) -> TypeAdapter[tuple[Any, ...]]:
-    """Return what checks the list of values of a call of this handler."""
-    return TypeAdapter(GenericAlias(tuple, HANDLERS[name].accepts))  # type: ignore[arg-type]  # known at run time only
+    """Return the validator for the values of a call to this handler."""
+    return TypeAdapter(GenericAlias(tuple, HANDLERS[name].accepts))  # type: ignore[arg-type]  # only known at run time

@@ -1,10 +1,10 @@
-"""How Footnote is served: one port for readers and programs, with its limits and its login.
+"""Serves Footnote: one port for readers and programs, with limits and a login.
 
     request -> host, origin -> known route -> size of the body -> login -> /v1 (rag.web.server.completions)
                                                                         -> /upload (rag.web.server.uploads)
                                                                         -> known call -> the page (Gradio)
 
-SECURITY.md says what this promises. The command calls ``serve``.
+SECURITY.md describes what this guarantees.
 """
 
 import errno
@@ -41,10 +41,10 @@ from rag.web.server.routes import KnownCalls, KnownRoutes
 from rag.web.server.sessions import Entrance
 from rag.web.server.uploads import uploads
 
-_CONNECTIONS = 512  # a reader's tab holds two; beyond it a connection is answered 503 before anything is read
+_CONNECTIONS = 512  # a reader's tab holds two; further connections get 503 before anything is read
 _REQUEST_LINE_S = 10  # from connecting to the end of the headers
 _HEADER_BYTES = 32 * 1024
-_FAREWELL_S = 1  # for what is being answered when the server is stopped; streams to open pages never end by themselves
+_FAREWELL_S = 1  # grace period when the server stops; streams to open pages never end by themselves
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def serve(rag: Rag) -> None:
-    """Serve at the address of the settings and stay until interrupted; raises PortInUse and SettingsError."""
+    """Serve at the configured address until interrupted; raises PortInUse and SettingsError."""
     host, port = rag.settings.host, rag.settings.port
     accounts = read_accounts(rag.settings.auth.get_secret_value())
-    logging.getLogger(auth.__name__).setLevel(logging.WARNING)  # who guesses passwords is told of, whatever else is not
+    logging.getLogger(auth.__name__).setLevel(logging.WARNING)  # log password guessing even if all else is quiet
     listener, address = _listen(host, port)
     with listener:
         if not (address.is_loopback or accounts):
@@ -63,15 +63,15 @@ def serve(rag: Rag) -> None:
         app = application(rag, accounts=accounts, hosts=_names(host) if address.is_loopback else None)
         threading.Thread(target=_warm_up, args=(rag,), daemon=True).start()  # while the first question is typed
         with suppress(KeyboardInterrupt), _reticent():
-            # Who connects from here on is kept waiting, and served.
+            # The socket already listens, so connections made from now on wait until they are served.
             sys.stdout.write(f"Footnote: http://{_in_url(host, address)}:{port}\n")
             sys.stdout.flush()
             uvicorn.Server(_configured(app)).run(sockets=[listener])
 
 
 def application(rag: Rag, *, accounts: Accounts, hosts: Collection[str] | None) -> FastAPI:
-    """Return everything that is served, as one ASGI application; hosts as for ``KnownAddress``."""
-    script, cookie = _asset("page.js"), f"footnote-{rag.settings.port}"  # a browser gives all ports the same cookies
+    """Return the complete ASGI application; hosts as in ``KnownAddress``."""
+    script, cookie = _asset("page.js"), f"footnote-{rag.settings.port}"  # browsers share cookies across ports
     page = build(rag, has_login=bool(accounts))
     app = FastAPI(
         openapi_url=None,
@@ -94,7 +94,7 @@ def application(rag: Rag, *, accounts: Accounts, hosts: Collection[str] | None) 
         ssr_mode=False,
         mcp_server=False,
         pwa=False,
-        run_history=False,  # else the browser would keep every question
+        run_history=False,  # otherwise the browser would store every question
         enable_monitoring=False,
         show_error=False,
         footer_links=[],
@@ -106,21 +106,27 @@ def application(rag: Rag, *, accounts: Accounts, hosts: Collection[str] | None) 
 
 
 async def _told(request: Request, error: HTTPException) -> Response:
-    """Answer as FastAPI does, but for a full queue, of which Gradio speaks in its own terms."""
+    """Answer like FastAPI, but replace Gradio's own message for a full queue."""
     if error.status_code == 503:
         return JSONResponse({"detail": BUSY}, 503, {"Retry-After": str(RETRY_AFTER_S)})
     return await http_exception_handler(request, error)
 
 
 class _Punctual(H11Protocol):
-    """HTTP that ends a connection whose headers do not arrive in time; uvicorn would wait for them for ever."""
+    """Closes connections whose headers do not arrive in time; uvicorn would wait forever."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.loop.call_later(_REQUEST_LINE_S, self._end_unless_begun)
+        self.loop.call_later(_REQUEST_LINE_S, self._end_unless_begun, None)
 
-    def _end_unless_begun(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+    def on_response_complete(self) -> None:
+        done = self.cycle
+        super().on_response_complete()  # begins the next request if it has arrived whole
+        if self.cycle is done:
+            self.loop.call_later(_REQUEST_LINE_S, self._end_unless_begun, done)
+
+    def _end_unless_begun(self, last: Any) -> None:
+        if self.cycle is last and not self.transport.is_closing():
             self.transport.close()
 
 
@@ -130,7 +136,7 @@ def _configured(app: FastAPI) -> uvicorn.Config:
         http=_Punctual,
         ws="none",
         log_config=None,
-        log_level=None if _log.isEnabledFor(logging.DEBUG) else "critical",  # a client that leaves is no error
+        log_level=None if _log.isEnabledFor(logging.DEBUG) else "critical",  # a client leaving is not an error
         access_log=False,
         server_header=False,
         h11_max_incomplete_event_size=_HEADER_BYTES,
@@ -141,7 +147,7 @@ def _configured(app: FastAPI) -> uvicorn.Config:
 
 @contextmanager
 def _reticent() -> Iterator[None]:
-    """Keep what Gradio prints to itself: where a call fails, it shows all that was sent. What is logged still is."""
+    """Suppress what Gradio prints, because it dumps the data of failed calls. Logging is not affected."""
     if _log.isEnabledFor(logging.DEBUG):
         yield
         return
@@ -150,7 +156,7 @@ def _reticent() -> Iterator[None]:
 
 
 def _listen(host: str, port: int) -> tuple[socket.socket, Address]:
-    """Return a listening socket and the address that the host name stands for."""
+    """Return a listening socket and the address of the host name."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = listening(str(address[0]), port, family=family)
@@ -160,10 +166,10 @@ def _listen(host: str, port: int) -> tuple[socket.socket, Address]:
 
 
 def listening(host: str, port: int, *, family: int = socket.AF_INET) -> socket.socket:
-    """Return a listening socket whose connections send at once.
+    """Return a listening socket whose connections send data immediately (TCP_NODELAY).
 
-    asyncio asks for that itself only where a socket names its protocol, which one of ``create_server`` does not: every
-    answer in two parts then waited some 40 ms for the client to confirm the first.
+    asyncio sets this option only on sockets with an explicit protocol, which ``create_server`` does not give. Without
+    it, every response sent in two parts waited some 40 ms for the client to acknowledge the first.
     """
     listener = socket.create_server((host, port), family=family, backlog=128)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -181,7 +187,7 @@ def _in_url(host: str, address: Address) -> str:
 
 
 def _warm_up(rag: Rag) -> None:
-    with suppress(RagError):  # the first question meets the same error, and says it to a reader
+    with suppress(RagError):  # the first question hits the same error and shows it to the reader
         rag.warm_up()
 
 

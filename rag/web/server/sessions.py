@@ -1,6 +1,6 @@
-"""Who is there: a cookie for each browser, and where there are accounts a login, which ends.
+"""Sessions: a cookie for each browser and, if there are accounts, a login that expires.
 
-The login is Footnote's own and stands before everything but /v1, which takes the password with each request.
+The login is Footnote's own and protects everything but /v1, which requires the password with each request.
 """
 
 import hashlib
@@ -23,24 +23,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rag.web.server.auth import Accounts, TooManyGuesses
 from rag.web.views.markup import problem
 
-LOGIN_S = 12 * 60 * 60  # a working day; then the password is asked for again
-_FORM_BYTES = 8 * 1024  # of a user and a password
+LOGIN_S = 12 * 60 * 60  # a working day; then the password is required again
+_FORM_BYTES = 8 * 1024  # for a user name and a password
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 _log = logging.getLogger(__name__)
 
 
 def visitor(scope: Scope, *, cookie: str) -> str:
-    """Return what tells this browser from others: its cookie, or "" for a program that keeps none."""
+    """Return the cookie that identifies this browser, or "" for a program without cookies."""
     token = Request(scope).cookies.get(cookie, "")
     return token if _TOKEN.fullmatch(token) else ""
 
 
 class Entrance:
-    """Gives each browser a cookie, and lets in only who has logged in, where there are accounts.
+    """Gives each browser a cookie and, if there are accounts, admits only visitors who have logged in.
 
-    A cookie that a login gave is new, so that nobody can have planted it, and means nothing after ``LOGIN_S``, after
-    logging out, and after the server has stopped.
+    A login always sets a new cookie, so that nobody can have planted it. The cookie becomes invalid after ``LOGIN_S``,
+    on logout, and when the server stops.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Entrance:
         self._until: dict[str, float] = {}  # hash of a login's cookie -> when it ends
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, with a cookie if the page is asked for; or answer in the place of what is behind."""
+        """Pass the request on, setting a cookie with the page, or answer it here."""
         path = scope.get("path", "")
         if scope["type"] != "http" or path.startswith("/v1/"):
             await self.app(scope, receive, send)
@@ -99,7 +99,7 @@ class Entrance:
 
     async def _log_out(self, request: Request) -> Response:
         self._until.pop(_hash(visitor(request.scope, cookie=self._cookie)), None)
-        answer = RedirectResponse("./", 303)
+        answer = RedirectResponse("./", 303, {"Clear-Site-Data": '"storage"'})  # the next to log in is somebody else
         answer.delete_cookie(self._cookie, httponly=True, samesite="lax")
         return answer
 
@@ -108,11 +108,11 @@ class Entrance:
 
 
 def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()  # looked up by its hash: the time that takes tells nothing of it
+    return hashlib.sha256(token.encode()).hexdigest()  # looking up a hash leaks nothing through timing
 
 
 async def _credentials(request: Request) -> tuple[str, str]:
-    """Return user and password of the form that the login page, or gradio_client, sends."""
+    """Return user and password from the form sent by the login page or by gradio_client."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -130,7 +130,7 @@ def _address(request: Request) -> str:
 
 
 def _closed(path: str) -> Response:
-    """Return the login page where the page was asked for, else the refusal that programs understand."""
+    """Return the login page for a request of the page, else a JSON refusal for programs."""
     return (
         _form("", 401)
         if path == "/"

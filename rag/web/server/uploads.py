@@ -1,7 +1,8 @@
-"""The one way in for files: ``POST /upload`` stores what a request brings and takes it into the library.
+"""The only way to upload files: ``POST /upload`` stores the files of a request and adds them to the library.
 
-What is taken is what this request has brought, from a folder that was made for it: nobody names a file of this machine.
-The answer has a line of JSON for each step, the list of {"name", "state", "line"} that ``rag.web.library`` yields.
+Only the files of the request itself are taken, from a folder created for it, so that no client can name a file on this
+machine. The response has one line of JSON per step: the list of {"name", "state", "line"} that ``rag.web.library``
+yields.
 """
 
 import dataclasses
@@ -28,29 +29,30 @@ from rag.web.server.api import UNEXPECTED, report
 from rag.web.server.limits import MAX_UPLOAD_FILES, MAX_UPLOADS_WAITING, RETRY_AFTER_S
 
 _PREFIX = ".incoming-"
-_FORGOTTEN_S = 24 * 60 * 60  # a folder as old as this was left by a server that was killed
+_FORGOTTEN_S = 24 * 60 * 60  # a folder this old was left by a killed server
 _SHOWN_CHARS = 200  # of a name
 
 _Steps = queue.SimpleQueue[Uploads | None]
 
 
 def uploads(rag: Rag) -> APIRouter:
-    """Return the route. Requests are read one after the other, and only so many wait."""
+    """Return the route. Uploads are processed one at a time, and a limited number may wait."""
     router = APIRouter()
     turn, places = threading.Lock(), threading.BoundedSemaphore(1 + MAX_UPLOADS_WAITING)
 
     @router.post("/upload")
     async def upload(request: Request) -> StreamingResponse:
-        form = await request.form(max_files=MAX_UPLOAD_FILES + 1, max_fields=0)  # more are refused as they come in
-        given = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-        if not given:
-            raise HTTPException(400, "no file came; send files as multipart/form-data")
-        if not places.acquire(blocking=False):
+        if not places.acquire(blocking=False):  # before anything is stored
             line = f"{MAX_UPLOADS_WAITING} uploads are waiting already; send the files again later"
             raise HTTPException(503, line, {"Retry-After": str(RETRY_AFTER_S)})
+        try:
+            given = await _files_of(request)
+        except BaseException:
+            places.release()
+            raise
         steps: _Steps = queue.SimpleQueue()
 
-        def work() -> None:  # in a thread, so that it is done also when the browser has left
+        def work() -> None:  # in a thread, so that it finishes even if the browser leaves
             try:
                 with turn:
                     _take_in(rag, given, steps.put)
@@ -65,8 +67,17 @@ def uploads(rag: Rag) -> APIRouter:
     return router
 
 
+async def _files_of(request: Request) -> list[UploadFile]:
+    """Receive the files of a form; raises HTTPException if there are none, or too many."""
+    form = await request.form(max_files=MAX_UPLOAD_FILES + 1, max_fields=0)  # BodyLimit refuses more on arrival
+    given = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    if not given:
+        raise HTTPException(400, "no file came; send files as multipart/form-data")
+    return given
+
+
 def _take_in(rag: Rag, given: Sequence[UploadFile], show: Callable[[Uploads], None]) -> None:
-    """Store the files where nobody else puts any, and show how far the library is with them."""
+    """Store the files in a new folder and add them to the library, showing each step."""
     last: Uploads = tuple(Upload(file.filename or "") for file in given)
     try:
         parent = library.folder_of(rag)
@@ -80,13 +91,13 @@ def _take_in(rag: Rag, given: Sequence[UploadFile], show: Callable[[Uploads], No
         show(_refused(last, str(error)))
     except OSError as error:
         show(_refused(last, f"the file could not be stored: {error.strerror}"))
-    except Exception as error:  # noqa: BLE001 - a user's request ends here
+    except Exception as error:  # noqa: BLE001 - boundary of a user's request
         report(error)
         show(_refused(last, UNEXPECTED))
 
 
 def _stored(file: UploadFile, folder: Path) -> Received:
-    """Write an uploaded file into a folder of its own; its name is kept beside it and is no path."""
+    """Write an uploaded file into its own folder; the original name is kept separately and never used as a path."""
     folder.mkdir()
     with file.file as source, (folder / "file").open("xb") as target:
         shutil.copyfileobj(source, target)
@@ -100,7 +111,7 @@ def _clear(parent: Path) -> None:
 
 
 def _refused(last: Uploads, line: str) -> Uploads:
-    """Return the uploads with this line for each that is not done."""
+    """Return the uploads, with those not done marked as refused with this line."""
     return tuple(
         upload if upload.state == "done" else dataclasses.replace(upload, state="refused", line=line) for upload in last
     )

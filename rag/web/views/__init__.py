@@ -1,1 +1,1 @@
-"""Values as HTML."""
+"""Renders values as HTML."""

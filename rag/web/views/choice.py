@@ -1,6 +1,6 @@
-"""What a reader can choose beside the question, as an HTML form; page.js hands its values on with each question.
+"""The options of a question as an HTML form; page.js sends its values with each question.
 
-Pure functions from values to strings. ``rag.web.page`` calls it.
+Pure functions from values to strings.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ _MODES = (
 
 
 def choice_html(documents: Sequence[Listed], *, writes: bool) -> str:
-    """Return the form: which documents are asked and, if a language model is configured, who finds the words.
+    """Return the form: which documents to search and, if a language model is configured, quotes or a written answer.
 
-    writes: whether one is configured.
+    writes: whether a language model is configured.
     """
     every = '<option value="">All documents</option>'
     named = "".join(f'<option value="{escaped(d.source)}">{escaped(d.title)}</option>' for d in documents)
@@ -35,7 +35,7 @@ def choice_html(documents: Sequence[Listed], *, writes: bool) -> str:
 
 
 def health_html(trouble: str | None) -> str:
-    """Return whether the language model answers; trouble: why it does not."""
+    """Return the state of the language model; trouble: why it does not answer."""
     if trouble is None:
         return '<p class="health">The language model answers.</p>'
     return f'<p class="health bad">{escaped(trouble)}</p>'

@@ -1,7 +1,7 @@
-"""A conversation as HTML: the page before the first question, the turns, and the one in the making.
+"""A conversation as HTML: the page before the first question, the finished turns, and the pending one.
 
-Pure functions from values to strings. ``rag.web.page`` calls it. A button says by ``data-wire`` which of the page's
-handlers it wants, with its other ``data-`` attributes as arguments.
+Pure functions from values to strings. A button names a handler of the page in ``data-wire``; its other ``data-``
+attributes are the arguments.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from rag.web.turn import Turn
 from rag.web.views.evidence import quote_html
 from rag.web.views.markup import about, counted, escaped, kept, problem
 
-_LISTED_DOCUMENTS = 12  # on the empty page: enough to see what this is about
-_HEADS = {  # what a refusal begins with, by the stage at which the question ended; a greeting is not refused
+_LISTED_DOCUMENTS = 12  # on the empty page: enough to show what the corpus is about
+_HEADS = {  # heading of a refusal by the stage that caused it; "question" covers greetings and has none
     "question": "",
     "retrieve": "The documents say nothing about this.",
     "gate": "No sentence stood up to the check against the documents.",
@@ -27,7 +27,7 @@ _HEAD = "No sure answer in the documents."
 
 
 def opening_html(documents: Sequence[Listed], questions: Sequence[str]) -> str:
-    """Return what stands in place of a conversation that has not begun: questions to try, and what can be asked."""
+    """Return the view shown before the first question: example questions and the available documents."""
     tries = "".join(
         f'<li><button type="button" class="example" data-question="{question}">{question}</button></li>'
         for question in map(escaped, questions)
@@ -39,7 +39,7 @@ def opening_html(documents: Sequence[Listed], questions: Sequence[str]) -> str:
         "<p class='lead'>Ask a question. The answer is made of sentences from the documents, each with a footnote that "
         "shows where it stands. If they do not answer, the page says so.</p>"
         + (f'<h2>To begin with</h2><ul class="examples">{tries}</ul>' if tries else "")
-        + '<div class="earlier" id="earlier"></div>'  # conversations that this browser keeps, filled in by it
+        + '<div class="earlier" id="earlier"></div>'  # page.js fills in the stored conversations
         + f"<h2>{counted(len(documents), 'document')}</h2>"
         + f'<ul class="documents">{listed}{f"<li>and {n_more:,} more</li>" if n_more > 0 else ""}</ul>'
         "</section>"
@@ -47,7 +47,7 @@ def opening_html(documents: Sequence[Listed], questions: Sequence[str]) -> str:
 
 
 def unavailable_html(line: str) -> str:
-    """Return what stands there if the documents cannot be read: the line that says what to do."""
+    """Return the view shown if the documents cannot be read: a line that says what to do."""
     advice = "<p>Documents can also be added here, in the Library.</p>"
     return f'<section class="opening" aria-label="Getting started">{problem(line)}{advice}</section>'
 
@@ -63,7 +63,7 @@ def _described(document: Listed) -> str:
 
 
 def conversation_html(turns: Sequence[Turn]) -> str:
-    """Return the turns that are done, oldest first; markers point to the cards of ``views.evidence``."""
+    """Return the finished turns, oldest first; markers link to the cards of ``views.evidence``."""
     articles = "".join(
         f'<article class="turn" id="turn-{number}" {_kept(turn, number)}>'
         f'<h2 class="question">{escaped(turn.question)}</h2>{_asked_as(turn)}{_reply(turn, number)}'
@@ -74,7 +74,7 @@ def conversation_html(turns: Sequence[Turn]) -> str:
 
 
 def pending_html(turn: Turn, number: int) -> str:
-    """Return the turn in the making: where it is, then its first claims. It takes the room that a short answer does."""
+    """Return the pending turn: its stage, then its first claims. It takes up as much space as a short answer."""
     stage = turn.stages[-1] if turn.stages else "asking"
     claims = _answer(turn.claims, number, "quotes") if turn.claims else ""
     return (
@@ -85,7 +85,7 @@ def pending_html(turn: Turn, number: int) -> str:
 
 
 def _kept(turn: Turn, number: int) -> str:
-    """Return what the browser keeps and exports: the question, the record, the verdict, the Markdown."""
+    """Return the data that the browser stores and exports: the question, the record, the verdict, the Markdown."""
     question = f'data-question="{escaped(turn.question)}"'
     if turn.result is None:
         return question
@@ -97,7 +97,7 @@ def _kept(turn: Turn, number: int) -> str:
 
 
 def _asked_as(turn: Turn) -> str:
-    """Return what the reader did not type: the question made to stand alone, the filter, a notice of the engine."""
+    """Return what the reader did not type: the standalone question, the filter, the engine's notice."""
     standalone = turn.result.standalone_question if turn.result else ""
     lines = [f"Asked as: <q>{escaped(standalone)}</q>"] if standalone not in {"", turn.question} else []
     lines += [f"Only {escaped(turn.scope)}"] if turn.scope else []
@@ -114,8 +114,8 @@ def _reply(turn: Turn, number: int) -> str:
 
 
 def _answer(claims: Sequence[Claim], number: int, mode: str) -> str:
-    """Return the claims; quotes of different sources stand side by side, each with who says it and when."""
-    seen: set[int] = set()  # a marker that comes twice is one place to return to: the first
+    """Return the claims; quotes from different sources are shown side by side, each with its publisher and date."""
+    seen: set[int] = set()  # only the first occurrence of a marker is a target for links back
     paragraphs = []
     for claim in claims:
         markers = "".join(_marker(c, number, is_first=c.marker not in seen) for c in claim.citations)
@@ -130,7 +130,7 @@ def _answer(claims: Sequence[Claim], number: int, mode: str) -> str:
 
 
 def _statement(claim: Claim) -> str:
-    """Return the claim; where it is a quote, the short answer in it stands out."""
+    """Return the claim; if it is a quote, the short answer in it is highlighted."""
     first = claim.citations[0]
     return quote_html(first) if first.quote == claim.text else escaped(claim.text)
 
@@ -142,7 +142,7 @@ def _said_by(claim: Claim) -> str:
 
 
 def _marker(citation: Citation, number: int, *, is_first: bool) -> str:
-    """Return the marker; no <button>, before which a line may break whatever stands there."""
+    """Return the marker; not a <button>, because browsers always allow a line break before one."""
     n = citation.marker
     place = f' id="turn-{number}-marker-{n}"' if is_first else ""
     return (
@@ -153,7 +153,7 @@ def _marker(citation: Citation, number: int, *, is_first: bool) -> str:
 
 
 def _removed(result: Result) -> str:
-    """Return what a check took out of a written answer, folded, so that it is seen to be missing."""
+    """Return the sentences that a check removed from a written answer, folded, so that the omission is visible."""
     if not result.removed:
         return ""
     items = "".join(
@@ -182,7 +182,7 @@ def _abstention(abstention: Abstention, number: int) -> str:
 
 
 def _tools(turn: Turn, number: int, *, is_last: bool) -> str:
-    """Return what can be done with a turn: copy, edit, ask again, say whether it was right."""
+    """Return the buttons of a turn: copy, edit, ask again, give a verdict."""
     copy = '<button type="button" data-copy>Copy</button>' if turn.result else ""
     edit = f'<button type="button" data-edit="{number}">Edit</button>'
     again = f'<button type="button" data-again="{number}">Ask again</button>' if is_last else ""

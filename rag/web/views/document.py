@@ -1,7 +1,7 @@
-"""A whole document as HTML, with places in it marked: what an answer quotes, and what was left out of the passages.
+"""A whole document as HTML, with highlights for what an answer quotes and what was left out of the passages.
 
-The text is cut by offsets and never searched. A place whose characters are not the quote is not marked at all: a line
-says so.
+The text is cut by offsets, never searched. A place whose characters differ from the quote is not highlighted; a line
+says so instead.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ from rag.web.views.markup import about, counted, escaped, problem
 
 @dataclass(frozen=True, slots=True)
 class Highlight:
-    """Characters to mark. label: what they are, in a word or two; quote: what has to stand there."""
+    """Characters to highlight. label: a word or two about them; quote: the text that has to be there."""
 
     label: str
     span: Span
@@ -29,7 +29,7 @@ class Highlight:
 
 
 class Pointer(BaseModel):
-    """Where a reader wants to look: at a document, or at what a turn cites, found nearest, or found by searching."""
+    """What a reader wants to open: a document, or what a turn cites, found nearest, or found by searching."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,7 +41,7 @@ class Pointer(BaseModel):
 
 
 def pointed_at(pointer: Pointer, turns: Turns) -> tuple[str, list[Highlight]]:
-    """Return a document's id and the places to mark in it; raises LookupError if the turns have nothing there."""
+    """Return a document's id and the places to highlight; raises LookupError if the turns have no such place."""
     if pointer.document is not None:
         return pointer.document, []
     turn = turns[pointer.turn - 1]
@@ -56,7 +56,7 @@ def pointed_at(pointer: Pointer, turns: Turns) -> tuple[str, list[Highlight]]:
 
 
 def document_html(entry: Entry, places: Sequence[Highlight]) -> str:
-    """Return the dialog of a document: what it is, its whole text, and the way from one place to the next."""
+    """Return the dialog of a document: its description, its whole text, and links from one place to the next."""
     document = entry.document
     right = sorted((p for p in places if _stands(p, document.text)), key=lambda place: place.span)
     wrong = [p for p in places if not _stands(p, document.text)]
@@ -72,7 +72,7 @@ def document_html(entry: Entry, places: Sequence[Highlight]) -> str:
 
 
 def gone_html(line: str) -> str:
-    """Return the dialog in the place of a document that is not there any more."""
+    """Return the dialog shown instead of a document that no longer exists."""
     return (
         '<dialog class="reader" aria-labelledby="reader-title"><header>'
         '<h2 id="reader-title" tabindex="-1">No document</h2><button type="button" data-close>Close</button></header>'
@@ -130,7 +130,7 @@ def _paragraphs(text: str, places: Sequence[Highlight], excluded: Sequence[Exclu
 
 
 def _piece(span: Span, text: str, places: Sequence[Highlight], excluded: Sequence[Exclusion]) -> str:
-    """Return characters that are all alike: in the same places, and left out or not."""
+    """Return a run of characters that share the same highlights and exclusion."""
     piece = escaped(span.cut(text))
     if left_out := next((x for x in excluded if x.span.covers(span)), None):
         why = f"Left out, {escaped(left_out.rule)}: {escaped(left_out.reason)}"

@@ -1,7 +1,6 @@
-"""The evidence beside a conversation as HTML: a card for each quote, and what came nearest where nothing answers.
+"""The evidence beside a conversation as HTML: a card for each quote, or the nearest sentences if nothing answers.
 
-Pure functions from values to strings. ``rag.web.page`` calls it. Cards are named ``turn-N-note-M``, which is where the
-markers of ``views.conversation`` point.
+Pure functions from values to strings. The markers of ``views.conversation`` link to the card ids, ``turn-N-note-M``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,12 +9,12 @@ from rag.values import Abstention, Answer, Citation, Hit, Span, percent
 from rag.web.turn import Turn
 from rag.web.views.markup import about, counted, escaped, problem
 
-_SNIPPET_CHARS = 180  # of a passage that did not answer; the rest unfolds
+_SNIPPET_CHARS = 180  # shown of a passage that did not answer; the rest unfolds
 _CHANGED = "These characters are not there any more: the document was replaced or deleted after the answer."
 
 
 def evidence_html(turns: Sequence[Turn]) -> str:
-    """Return the evidence of all turns, newest first and unfolded, the earlier ones folded under their questions."""
+    """Return the evidence of all turns: the newest first and unfolded, earlier ones folded under their questions."""
     groups = [
         (turn, number, cards)
         for number, turn in reversed(list(enumerate(turns, start=1)))
@@ -31,7 +30,7 @@ def evidence_html(turns: Sequence[Turn]) -> str:
 
 
 def quote_html(citation: Citation) -> str:
-    """Return the quote, with the short answer in it marked more strongly."""
+    """Return the quote with its short answer emphasized."""
     if citation.answer is None:
         return escaped(citation.quote)
     start, end = citation.answer.start - citation.span.start, citation.answer.end - citation.span.start
@@ -52,7 +51,7 @@ def _cards(turn: Turn, number: int) -> str:
 
 
 def _by_claim(answer: Answer) -> Iterator[list[Citation]]:
-    """Yield the citations of each claim that no claim before it had, so that every card stands once."""
+    """Yield, for each claim, the citations not used by an earlier claim, so that every card appears once."""
     seen: set[int] = set()
     for claim in answer.claims:
         new = [c for c in dict.fromkeys(claim.citations) if c.marker not in seen]
@@ -85,7 +84,7 @@ def _card(citation: Citation, turn: Turn, number: int) -> str:
 
 
 def _around(citation: Citation, turn: Turn) -> tuple[str, str]:
-    """Return the text before and after the quote in the first passage that holds all of it; empty if none does."""
+    """Return the text before and after the quote in the first passage that contains it; empty if none does."""
     for hit in turn.result.hits if isinstance(turn.result, Answer) else ():
         passage = hit.passage
         if passage.doc_id == citation.doc_id and passage.span.covers(citation.span):
@@ -96,7 +95,7 @@ def _around(citation: Citation, turn: Turn) -> tuple[str, str]:
 
 
 def _passages(head: str, hits: Sequence[Hit], kind: str, number: int) -> str:
-    """Return passages under a line that says what they are. kind: nearest | found."""
+    """Return passages under a heading. kind: nearest | found."""
     items = "".join(_passage(hit, f'data-{kind}="{index}"', number) for index, hit in enumerate(hits))
     return f'<p class="hint {kind}">{head}</p>{items}' if items or kind == "found" else ""
 
@@ -114,13 +113,13 @@ def _passage(hit: Hit, which: str, number: int) -> str:
 
 
 def _snippet(hit: Hit) -> str:
-    """Return the sentence that came nearest, or the passage's beginning."""
+    """Return the nearest sentence, or the beginning of the passage."""
     text = hit.text
     return text if hit.sentence or len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
 
 
 def _with_sentence(hit: Hit) -> str:
-    """Return the passage, the sentence that came nearest marked in it."""
+    """Return the passage with the nearest sentence highlighted."""
     text = hit.passage.text
     if hit.sentence is None:
         return escaped(text)

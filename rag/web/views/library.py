@@ -1,6 +1,6 @@
 """The library as HTML: a table of the documents.
 
-Pure functions from values to strings. ``rag.web.page`` calls it.
+Pure functions from values to strings.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _COLUMNS = ("Document", "Publisher", "Date", "Passages", "Added", "Left out", ""
 def library_html(documents: Sequence[Listed], *, uploaded: Sequence[str], unread: Sequence[str]) -> str:
     """Return the table of documents.
 
-    uploaded: ids of documents whose files are the library's own. unread: uploaded files that the index does not have.
+    uploaded: ids of documents whose files belong to the library. unread: uploaded files missing from the index.
     """
     head = "".join(f'<th role="columnheader" scope="col">{name or _UNSEEN}</th>' for name in _COLUMNS)
     rows = "".join(_row(document, is_uploaded=document.doc_id in uploaded) for document in documents)

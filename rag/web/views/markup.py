@@ -1,7 +1,7 @@
-"""Foreign text into HTML: the one place where characters of a document, a question or a message become markup-free.
+"""Escapes untrusted text for HTML: documents, questions and messages all pass through here.
 
-The views build everything they show of these functions, and write no foreign text without ``escaped``: it arrives as
-characters, never as markup, as a link or as a direction change.
+The views are built from these functions and output no untrusted text without ``escaped``, so it is displayed as plain
+characters and never acts as markup, a link or a change of text direction.
 """
 
 import datetime as dt
@@ -14,17 +14,17 @@ from rag.text.characters import printable
 
 
 def escaped(text: str) -> str:
-    """Return the text as HTML that displays these characters and does nothing; line ends stay line ends."""
+    """Return the text as HTML that displays exactly these characters; line ends are kept."""
     return html.escape("\n".join(printable(line) for line in text.split("\n")), quote=True)
 
 
 def kept(record: Mapping[str, object]) -> str:
-    """Return a record as JSON for an attribute: character by character what it is, since the browser keeps it."""
-    return html.escape(json.dumps(record), quote=True)  # ASCII, so that no character of it acts
+    """Return a record as JSON for an attribute; the text is not cleaned, since the browser stores the record."""
+    return html.escape(json.dumps(record), quote=True)  # json.dumps gives ASCII, so no special character gets through
 
 
 def about(publisher: str | None, date: dt.date | None) -> str:
-    """Return who published something and when."""
+    """Return the publisher and the date."""
     named = f"{escaped(publisher)}, " if publisher else ""
     return f'<span class="about">{named}{dated(date)}</span>'
 
@@ -40,12 +40,12 @@ def problem(line: str) -> str:
 
 
 def said(line: str) -> str:
-    """Return a line that the page shows for some seconds and reads out."""
+    """Return a line that the page shows for a few seconds and screen readers announce."""
     return anew(f"<p>{escaped(' '.join(line.split()))}</p>")
 
 
 def anew(markup: str) -> str:
-    """Return the same HTML, but new to Gradio, which would otherwise leave in place what was shown before."""
+    """Return the HTML made unique, because Gradio does not update a component whose value is unchanged."""
     return f"{markup}<!--{time.monotonic_ns()}-->"
 
 

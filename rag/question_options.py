@@ -1,4 +1,4 @@
-"""What can be asked for beside a question: the same names, words, bounds and defaults on every surface."""
+"""Options of a question, with the same names, wording, bounds and defaults on every surface."""
 
 import datetime as dt
 from typing import Any, get_args
@@ -16,9 +16,9 @@ TOP_K = f"Number of passages, at most {MAX_TOP_K}; RAG_TOP_K, else 10."
 
 
 def filters(source: str | None, since: str | None, until: str | None, *, prefix: str = "") -> dict[str, Any]:
-    """Return the arguments of ``Rag.ask`` and ``Rag.search`` that choose documents, from texts.
+    """Parse strings into the arguments of ``Rag.ask`` and ``Rag.search`` that select documents.
 
-    prefix: of a name in an error. Raises UsageError for what is not a day.
+    prefix: put before option names in errors. Raises UsageError for an invalid date.
     """
     return {
         "source": source or None,
@@ -28,7 +28,7 @@ def filters(source: str | None, since: str | None, until: str | None, *, prefix:
 
 
 def checked_mode(mode: object) -> Mode | None:
-    """Return the mode, None for the default; raises UsageError for one that does not exist."""
+    """Return the mode, or None for the default; raises UsageError for an unknown one."""
     for known in _MODES:
         if mode == known:
             return known
@@ -38,7 +38,7 @@ def checked_mode(mode: object) -> Mode | None:
 
 
 def checked_top_k(top_k: object) -> int | None:
-    """Return the number of passages, None for the default; raises UsageError for one that cannot be."""
+    """Return the number of passages, or None for the default; raises UsageError for an invalid one."""
     if top_k is not None and (type(top_k) is not int or not 1 <= top_k <= MAX_TOP_K):
         raise UsageError(f"top_k is {top_k!r}; give a whole number from 1 to {MAX_TOP_K}")
     return top_k

@@ -21,12 +21,12 @@ def plain_text(result: Result) -> str:
 
 
 def answer_in(text: str) -> str:
-    """Return the text of the answer that ``plain_text`` has shown: without footnotes; nothing for a refusal."""
+    """Return the answer text from the output of ``plain_text``, without footnotes; empty for a refusal."""
     return "" if text.startswith(REFUSED) else text.rpartition(f"\n\n{_FOOTNOTES}\n")[0] or text
 
 
 def footnote(citation: Citation) -> str:
-    """Return a footnote in one line: its number, what is known of the source, the place."""
+    """Return a footnote on one line: its number, what is known about the source, the position."""
     about = [citation.title, citation.publisher, citation.date.isoformat() if citation.date else "undated"]
     about += [f"page {citation.page}"] if citation.page else []
     known = ", ".join(part for part in about if part)
@@ -38,17 +38,17 @@ def _hit_line(hit: Hit) -> str:
 
 
 def hit_place(hit: Hit) -> str:
-    """Return where it stands, as SOURCE:START-END."""
+    """Return the position of a hit as SOURCE:START-END."""
     return printable(_place(hit.passage.source, hit.span))
 
 
 def score(hit: Hit) -> str:
-    """Return its probability where it was read, else its score in the ranking."""
+    """Return the probability of a hit if it was read, else its ranking score."""
     return percent(hit.score) if hit.sentence else f"{hit.score:.4f}"
 
 
 def snippet(hit: Hit) -> str:
-    """Return the sentence that came nearest, or the passage's beginning."""
+    """Return the nearest sentence, or the beginning of the passage."""
     text = printable(hit.text)
     return text if hit.sentence or len(text) <= _SNIPPET_CHARS else text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
 
