@@ -16,7 +16,7 @@ from rag.gate import Supported, audit, cite_written, read_records
 from rag.gate.claims import check_text
 from rag.records import ask_record
 from rag.values import Abstention, Answer, Document, Trace
-from tests.test_verify import SOURCES, sure
+from tests.test_claims import SOURCES, sure
 
 TRACE = Trace(settings_hash="0" * 12, prompt_hash=None, models={}, index_version=1, timings_ms={})
 DOCUMENTS = {source.document.source: source.document for source in SOURCES}
