@@ -38,7 +38,7 @@ llm: $(LOCAL_STAMP) ## as run, with answers written by a local model; NAME=smoll
 test: $(DEV_STAMP) chromium ## install with development tools, then run all tests, and lint beside them
 	@$(MAKE) --no-print-directory --jobs=2 lint pytest
 
-pytest:
+pytest: $(DEV_STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(DEV_STAMP) ## format, lint, types and import rules, without the tests

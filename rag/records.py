@@ -12,9 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag.question_options import MAX_TOP_K
 from rag.values import Abstention, Answer, Citation, EndedAt, Fault, Hit, Mode, Result, Span, Trace
 
 Record = dict[str, Any]
+MAX_NEAREST = 5  # sentences shown beside a refusal
 _MAX_OFFSET = 2**40  # larger than any text, and within what a database accepts
 
 
@@ -38,6 +40,11 @@ End = Annotated[
 ]
 Source = Annotated[
     str, Field(description="Path of the document relative to the ingested folder, with forward slashes.")
+]
+
+
+LineId = Annotated[
+    Any, Field(description="The id of the batch line, whatever JSON value it was given as; null where none was given.")
 ]
 
 
@@ -166,9 +173,7 @@ class AskRecord(_Record):
         }
     )
 
-    id: Any = Field(
-        None, description="The id of the batch line, whatever JSON value it was given as; null where none was given."
-    )
+    id: LineId = None
     question: str = Field(description="The question as it was asked.")
     standalone_question: str = Field(
         "",
@@ -189,7 +194,7 @@ class AskRecord(_Record):
     stage: EndedAt | None = Field(None, description="Where the question ended without an answer; null for an answer.")
     nearest: list[NearRecord] = Field(
         [],
-        max_length=5,
+        max_length=MAX_NEAREST,
         description="For an abstention the sentences that came nearest, likeliest first, each with its passage; none "
         "where nothing was read.",
     )
@@ -204,11 +209,11 @@ class AskRecord(_Record):
 class SearchRecord(_Record):
     """Passages found: ``rag search --json``, a line of ``rag search --batch``, ``/search``, MCP."""
 
-    id: Any = Field(
-        None, description="The id of the batch line, whatever JSON value it was given as; null where none was given."
-    )
+    id: LineId = None
     question: str = Field(description="The question as it was asked.")
-    hits: list[HitRecord] = Field(max_length=100, description="Passages, best first; none for a text without words.")
+    hits: list[HitRecord] = Field(
+        max_length=MAX_TOP_K, description="Passages, best first; none for a text without words."
+    )
 
 
 class ErrorRecord(_Record):
@@ -339,20 +344,6 @@ def _trace(trace: Trace) -> TraceRecord:
     )
 
 
-def _dump(record: _Record) -> Record:
-    return {name: _plain(value) for name, value in record}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as plain JSON data, keeping the order of keys."""
-    match value:
-        case BaseModel():
-            return {name: _plain(part) for name, part in value}
-        case list() | tuple():
-            return [_plain(part) for part in value]
-        case dict():
-            return {name: _plain(part) for name, part in value.items()}
-        case dt.date():
-            return value.isoformat()
-        case _:
-            return value
+def _dump(record: AskRecord | SearchRecord | ErrorRecord) -> Record:
+    """Return a record as JSON has it; its id stays as it was given, even if it holds characters that no JSON can."""
+    return {"id": record.id, **record.model_dump(mode="json", exclude={"id"})}

@@ -11,10 +11,9 @@ from rag import reasons
 from rag.config import Settings
 from rag.models import PassageEvidence
 from rag.quoting import by_probability
+from rag.records import MAX_NEAREST
 from rag.values import Abstention, Answer, Claim, EndedAt, Hit, Mode, Removed, Trace
 from rag.writing import Draft, prompt_hash
-
-_NEAREST = 5  # sentences shown beside a refusal
 
 
 class _Told(TypedDict):
@@ -97,5 +96,5 @@ def nearest(evidence: Sequence[Sequence[PassageEvidence]]) -> tuple[Hit, ...]:
     likeliest_first = by_probability(list(chain.from_iterable(evidence)))
     return tuple(
         Hit(quote.passage, quote.evidence.probability, rank, "evidence", quote.evidence.span)
-        for rank, quote in enumerate(likeliest_first[:_NEAREST], start=1)
+        for rank, quote in enumerate(likeliest_first[:MAX_NEAREST], start=1)
     )

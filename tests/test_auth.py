@@ -144,6 +144,16 @@ def test_guesses_from_many_addresses_are_slowed_together(accounts: Accounts, clo
     assert guess(accounts, "right", address="198.51.100.1")
 
 
+def test_guesses_for_made_up_users_are_slowed_together(accounts: Accounts, clock: Clock) -> None:
+    """Else ten thousand of them would make the server forget how often a real one was guessed."""
+    for number in range(100):
+        assert not accounts.admit(f"nobody {number}", "x", address="1")
+    with pytest.raises(TooManyGuesses) as caught:
+        accounts.admit("nobody else", "x", address="1")
+    assert caught.value.wait_s == 1
+    assert not accounts.admit("nobody else", "x", address="2")
+
+
 def test_right_passwords_are_never_slowed(accounts: Accounts) -> None:
     assert all(guess(accounts, "right") for _ in range(1000))
 

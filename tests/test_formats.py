@@ -366,6 +366,9 @@ def test_a_document_of_many_pages_is_read_in_one_go() -> None:
         ([["An agreement of the year 2021-", "2022 was signed."]], "An agreement of the year 2021- 2022 was signed."),
         ([["A state-of-the-", "art ship."]], "A state-of-the-art ship."),
         ([["Some ten-", "twenty men."]], "Some ten-twenty men."),
+        ([["Die Zusammen-", "arbeit im Grund-", "gesetz."]], "Die Zusammenarbeit im Grundgesetz."),
+        ([["un acto bien-", "venido."]], "un acto bienvenido."),
+        ([["un homme mal-", "heureux."]], "un homme malheureux."),
         ([["They met for inter-"], ["national talks."]], f"They met for international{PAGE_BREAK} talks."),
         ([["They met for inter-"], [], ["national"], ["talks."]], f"They met for international{PAGE_BREAK * 3} talks."),
         (

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from playwright.sync_api import expect
+from pydantic import ValidationError
 
 from evals.feedback import drafts
 from rag import Answer, Rag, Settings
@@ -23,6 +24,7 @@ from rag.values import Citation, Claim, Span, Trace
 from rag.web.export import turn_markdown
 from rag.web.feedback import FILE, Judgement, store
 from rag.web.restore import restored
+from rag.web.server.handlers import checker
 from rag.web.turn import Turn
 
 QUESTIONS = (ELECTION, SEVERAL, OFF_TOPIC, "Hello!")
@@ -216,3 +218,16 @@ def test_turns_can_be_put_together_in_one_file(seeds: Rag) -> None:
     labels = [line.partition("]:")[0] for line in text.splitlines() if line.startswith("[^")]
     assert len(labels) == len(set(labels)) >= 2
     assert all(f"{label}]" in text.replace(f"{label}]:", "") for label in labels)
+
+
+def test_a_verdict_on_more_than_an_answer_is_refused_and_nothing_stored(tmp_path: Path) -> None:
+    """A page may bring back any conversation: a call of a hundred bytes must not fill the disk with it."""
+    with pytest.raises(UsageError, match="larger than 512 KB"):
+        store(tmp_path, verdict="up", comment="", history=[], record={"text": "x" * 512 * 1024})
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_kept_conversation_has_an_end() -> None:
+    assert checker("restore").validate_python(["x" * 4 * 1024 * 1024, None])
+    with pytest.raises(ValidationError, match="string_too_long"):
+        checker("restore").validate_python(["x" * (4 * 1024 * 1024 + 1), None])

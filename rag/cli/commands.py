@@ -18,6 +18,7 @@ from rag.cli import models
 from rag.cli.terminal import UNWRAPPED_COLUMNS, fail, progress
 from rag.errors import DocumentError, RagError, UsageError
 from rag.question_options import MAX_TOP_K, MODE, SINCE, SOURCE, TOP_K, UNTIL, filters
+from rag.values import Mode
 
 if TYPE_CHECKING:
     from rag.engine import Rag
@@ -42,10 +43,7 @@ BatchOption = Annotated[
     Path | None, typer.Option("--batch", readable=False, help="Read questions from JSONL, one object a line.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write records to JSONL, in the same order.")]
-ModeOption = Annotated[
-    Literal["quotes", "written"] | None,
-    typer.Option(help=MODE),
-]
+ModeOption = Annotated[Mode | None, typer.Option(help=MODE)]
 SourceOption = Annotated[str | None, typer.Option(help=SOURCE)]
 SinceOption = Annotated[str | None, typer.Option(help=SINCE)]
 UntilOption = Annotated[str | None, typer.Option(help=UNTIL)]

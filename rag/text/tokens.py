@@ -75,8 +75,3 @@ def _vocabulary_folder() -> Path:
     if spec is None or spec.origin is None:
         raise ModelUnavailable("llama-index-core: not installed, and it carries the tokenizer's vocabulary; install it")
     return Path(spec.origin).parent / "_static" / "tiktoken_cache"
-
-
-def is_common_word(text: str) -> bool:
-    """Return whether a lower-case word, in any language, is common enough to be a single tiktoken token."""
-    return len(_o200k().encode_ordinary(f" {text}")) == 1

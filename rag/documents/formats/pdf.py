@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rag.documents.formats.plain import NO_TEXT, PARAGRAPH, Decoded
 from rag.errors import EmptyDocument, UndecodableText
-from rag.text.tokens import is_common_word
+from rag.text.english import is_english_word
 from rag.values import PAGE_BREAK
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
@@ -95,7 +95,7 @@ def _is_compound(last: str, line: str, words: Counter[str]) -> bool:
         return False
     if words[f"{first}-{second}"] or "-" in token:
         return True
-    return not is_common_word(first + second) and is_common_word(first) and is_common_word(second)
+    return not is_english_word(first + second) and is_english_word(first) and is_english_word(second)
 
 
 def _ends_paragraph(line: str, following: str, width: int) -> bool:

@@ -14,7 +14,7 @@ from rag.errors import SettingsError
 
 _FREE_GUESSES = 10  # wrong passwords per user and address before it has to wait; a person needs fewer
 _GUESS_EVERY_S = 10.0  # interval between further tries: 8,640 a day
-_FREE_ANYWHERE = 100  # wrong passwords per user from all addresses together
+_FREE_ANYWHERE = 100  # wrong passwords per user from all addresses together, and per address for all users together
 _ANYWHERE_EVERY_S = 1.0
 _COUNTED = 10_000  # pairs of user and address remembered
 
@@ -69,20 +69,22 @@ class Accounts:
         """Whether this is a known pair; takes equally long for an unknown user and for a wrong password.
 
         address: where the request came from. A wrong pair is logged, without user or password, and counted for this
-        user both at this address and overall. After too many, raises TooManyGuesses even for the right password, so
+        user at this address, for the user, and for the address, so that made-up users cannot push a real one out of
+        what is remembered. After too many, raises TooManyGuesses even for the right password, so
         that an attacker learns nothing from the difference.
         """
-        here, anywhere = _digest(user, address), _digest(user, "")
+        here, anywhere = _digest(user, address), (_digest(user, ""), _digest("", address))
         given = _digest(user, password)
         with self._counting:
-            wait_s = max(self._here.wait_s(here), self._anywhere.wait_s(anywhere))
+            wait_s = max(self._here.wait_s(here), *map(self._anywhere.wait_s, anywhere))
             if wait_s:
                 _log.warning("login: guesses from %s are slowed", address or "an unknown address")
                 raise TooManyGuesses(math.ceil(wait_s))
             if sum(hmac.compare_digest(given, known) for known in self._digests):  # any() would stop at the first match
                 return True
             self._here.use(here)
-            self._anywhere.use(anywhere)
+            for key in anywhere:
+                self._anywhere.use(key)
         _log.warning("login: a wrong name or password from %s", address or "an unknown address")
         return False
 
